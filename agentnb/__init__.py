@@ -1,0 +1,3 @@
+"""Agents that live in your notebook."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Models: one method, `stream`; one file per wire dialect."""

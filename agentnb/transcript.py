@@ -1,0 +1,218 @@
+"""Events to messages: the only interpreter of the stream, pure and shared by every view of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from agentnb import events, messages
+from agentnb.messages import Block, Content, JSONObject, Message, Text, Thinking, ToolCall, Usage
+
+ToolStatus: TypeAlias = Literal["arriving", "pending", "running", "done", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRun:
+    """How far a call is: its arguments arrive, it waits for its turn, it runs, it is answered."""
+
+    call_id: str
+    status: ToolStatus = "arriving"
+    output: tuple[Content, ...] = ()
+    result: messages.ToolResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A run so far. The last message may be unfinished (`finish` is None); `outcome` is None while the run goes on."""
+
+    run_id: str = ""
+    parent_id: str | None = None
+    model: str = ""
+    agent: str | None = None
+    messages: tuple[Message, ...] = ()
+    tools: dict[str, ToolRun] = field(default_factory=dict)
+    usage: Usage = field(default_factory=Usage)
+    outcome: events.Outcome | None = None
+    error: str | None = None
+    waiting: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The text of the last assistant message: the answer."""
+        return next((m.text for m in reversed(self.messages) if m.role == "assistant"), "")
+
+    @property
+    def rounds(self) -> int:
+        """How many times the model was asked."""
+        return sum(m.role == "assistant" for m in self.messages)
+
+
+class _Pieces:
+    """A text or thinking block that grows; its pieces are joined only when somebody looks."""
+
+    __slots__ = ("extra", "pieces", "signature", "thinking")
+
+    def __init__(self, piece: str, *, thinking: bool) -> None:
+        self.pieces = [piece]
+        self.thinking = thinking
+        self.signature: str | None = None
+        self.extra: JSONObject | None = None
+
+    def block(self) -> Block:
+        text = "".join(self.pieces)
+        return Thinking(text, self.signature, self.extra) if self.thinking else Text(text)
+
+
+class _Open:
+    """The assistant message that is arriving."""
+
+    __slots__ = ("args", "blocks")
+
+    def __init__(self) -> None:
+        self.blocks: list[Block | _Pieces] = []
+        self.args: dict[str, list[str]] = {}
+
+    def grow(self, piece: str, *, thinking: bool) -> _Pieces:
+        last = self.blocks[-1] if self.blocks else None
+        # A signature ends its block: what follows is another thought.
+        if isinstance(last, _Pieces) and last.thinking == thinking and last.signature is None:
+            last.pieces.append(piece)
+            return last
+        self.blocks.append(new := _Pieces(piece, thinking=thinking))
+        return new
+
+    def think(self, event: events.ThinkingDelta) -> None:
+        block = self.grow(event.text, thinking=True)
+        block.signature = event.signature or block.signature
+        block.extra = event.extra or block.extra
+
+    def call(self, event: events.ToolCallStart) -> None:
+        self.args[event.call_id] = []
+        self.blocks.append(ToolCall(event.call_id, event.name, "", event.extra))
+
+    def _block(self, block: Block | _Pieces) -> Block:
+        match block:
+            case _Pieces():
+                return block.block()
+            case ToolCall(id=call_id) if call_id in self.args:
+                return replace(block, arguments="".join(self.args[call_id]))
+            case _:
+                return block
+
+    def message(self, end: events.MessageEnd | None = None, finish: str | None = None) -> Message:
+        content = tuple(map(self._block, self.blocks))
+        if end is None:
+            return Message("assistant", content, finish=finish)
+        return Message("assistant", content, end.message_id, end.model, end.finish)
+
+
+class Folder:
+    """An incremental fold: feed it events, ask for the transcript at any time."""
+
+    def __init__(self) -> None:
+        self._head = Transcript()
+        self._done: list[Message] = []
+        self._open: _Open | None = None
+        self._results: list[messages.ToolResult] = []
+        self._tools: dict[str, ToolRun] = {}
+        self._usage = Usage()
+        self._turn_usage = Usage()
+
+    def feed(self, event: events.Event) -> None:
+        """Take one event in."""
+        match event:
+            case events.TextDelta(text=text):
+                self._opened().grow(text, thinking=False)
+            case events.ThinkingDelta():
+                self._opened().think(event)
+            case events.ToolCallStart():
+                self._opened().call(event)
+                self._tools[event.call_id] = ToolRun(event.call_id)
+            case events.ToolCallArgs():
+                self._opened().args[event.call_id].append(event.delta)
+            case events.BlockAdded(block=block):
+                self._opened().blocks.append(block)
+            case events.Usage(usage=usage):
+                self._turn_usage = usage
+            case _:
+                self._feed_boundary(event)
+
+    def _feed_boundary(self, event: events.Event) -> None:
+        match event:
+            case events.MessageEnd():
+                self._done.append(self._opened().message(event))
+                self._close_turn()
+            case events.MessageAdded(message=message):
+                self._flush_results()
+                self._done.append(message)
+            case events.RunStarted():
+                self._head = replace(
+                    self._head, run_id=event.run_id, parent_id=event.parent_id, model=event.model, agent=event.agent
+                )
+            case events.RunFinished(outcome=outcome):
+                self._finish(outcome, None)
+            case events.RunError(outcome=outcome, message=message):
+                self._finish(outcome, message)
+            case events.Waiting(reason=reason):
+                self._head = replace(self._head, waiting=reason)
+            case _:
+                self._feed_tool(event)
+
+    def _feed_tool(self, event: events.Event) -> None:
+        match event:
+            case events.ToolCallEnd(call_id=call_id):
+                self._update(call_id, status="pending")
+            case events.ToolStarted(call_id=call_id):
+                self._update(call_id, status="running")
+            case events.ToolOutput(call_id=call_id, content=content):
+                self._update(call_id, output=(*self._tools[call_id].output, content))
+            case events.ToolResult(result=result):
+                self._results.append(result)
+                self._update(result.call_id, status="error" if result.is_error else "done", result=result)
+
+    def _update(self, call_id: str, **changes: object) -> None:
+        self._tools[call_id] = replace(self._tools.get(call_id, ToolRun(call_id)), **changes)  # type: ignore[arg-type]  # the fields of ToolRun, above
+
+    def _opened(self) -> _Open:
+        if self._open is None:
+            self._flush_results()
+            self._open = _Open()
+            if self._head.waiting:
+                self._head = replace(self._head, waiting=None)
+        return self._open
+
+    def _close_turn(self) -> None:
+        self._open = None
+        self._usage, self._turn_usage = self._usage + self._turn_usage, Usage()
+
+    def _flush_results(self) -> None:
+        if self._results:
+            self._done.append(Message("tool", tuple(self._results)))
+            self._results = []
+
+    def _finish(self, outcome: events.Outcome, error: str | None) -> None:
+        if self._open is not None:
+            self._done.append(self._open.message(finish=outcome))
+            self._close_turn()
+        self._flush_results()
+        self._head = replace(self._head, outcome=outcome, error=error, waiting=None)
+
+    def transcript(self) -> Transcript:
+        """The run so far; what it shares with the next call is never changed in place."""
+        so_far = list(self._done)
+        if self._results:
+            so_far.append(Message("tool", tuple(self._results)))
+        if self._open is not None:
+            so_far.append(self._open.message())
+        return replace(
+            self._head, messages=tuple(so_far), tools=dict(self._tools), usage=self._usage + self._turn_usage
+        )
+
+
+def fold(stream: Iterable[events.Event]) -> Transcript:
+    """The transcript of a whole stream."""
+    folder = Folder()
+    for event in stream:
+        folder.feed(event)
+    return folder.transcript()
