@@ -20,7 +20,13 @@ from collections.abc import Iterable
 
 
 class AgentnbError(Exception):
-    """Anything that a user can act on; `str(error)` is one line."""
+    """Anything that a user can act on; `str(error)` is one line. `transcript` is what a failed run had so far."""
+
+    transcript: object = None
+
+    def _render_traceback_(self) -> list[str]:
+        # IPython asks the exception itself: one line for a person instead of our frames.
+        return [f"\x1b[31m{type(self).__name__}\x1b[0m: {self}"]
 
 
 class UsageError(AgentnbError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -188,8 +188,13 @@ class Folder:
 
     def _flush_results(self) -> None:
         if self._results:
-            self._done.append(Message("tool", tuple(self._results)))
+            self._done.append(self._answers())
             self._results = []
+
+    def _answers(self) -> Message:
+        # Calls that run at once end in any order; the transcript keeps the order in which they were asked.
+        order = {call.id: at for at, call in enumerate(self._done[-1].calls)} if self._done else {}
+        return Message("tool", tuple(sorted(self._results, key=lambda r: order.get(r.call_id, len(order)))))
 
     def _finish(self, outcome: events.Outcome, error: str | None) -> None:
         if self._open is not None:
@@ -202,7 +207,7 @@ class Folder:
         """The run so far; what it shares with the next call is never changed in place."""
         so_far = list(self._done)
         if self._results:
-            so_far.append(Message("tool", tuple(self._results)))
+            so_far.append(self._answers())
         if self._open is not None:
             so_far.append(self._open.message())
         return replace(
@@ -216,3 +221,25 @@ def fold(stream: Iterable[events.Event]) -> Transcript:
     for event in stream:
         folder.feed(event)
     return folder.transcript()
+
+
+def answered(conversation: Sequence[Message]) -> tuple[Message, ...]:
+    """The conversation with an answer to every tool call: providers refuse one that leaves a call open."""
+    out: list[Message] = []
+    for at, message in enumerate(conversation):
+        out.append(message)
+        if not message.calls:
+            continue
+        following = conversation[at + 1] if at + 1 < len(conversation) else None
+        given = following.content if following is not None and following.role == "tool" else ()
+        have = {block.call_id for block in given if isinstance(block, messages.ToolResult)}
+        missing = tuple(_unanswered(call) for call in message.calls if call.id not in have)
+        if missing:
+            out.append(Message("tool", missing))
+    return tuple(out)
+
+
+def _unanswered(call: ToolCall) -> messages.ToolResult:
+    return messages.ToolResult(
+        call.id, call.name, (Text("Error: the run was stopped before this call."),), is_error=True
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -20,12 +21,26 @@ class Runner(Protocol):
     def run_async(self, function: Callable[[], Coroutine[object, object, T]]) -> Awaitable[T]:
         """Run a coroutine function on the kernel's own loop, so that objects bound to that loop work."""
 
+    @property
+    def in_function(self) -> bool:
+        """Whether a plain function runs now: then only an exception, not a cancelled task, can stop it."""
+
 
 class InlineRunner:
     """Outside a kernel: both kinds run right here, on the loop that runs the agent."""
 
+    def __init__(self) -> None:
+        self.in_function = False
+
     async def run_sync(self, function: Callable[[], T]) -> T:
-        return function()
+        self.in_function = True
+        try:
+            return function()
+        except KeyboardInterrupt:
+            # Let through, it would tear down the loop; the run is being cancelled anyway.
+            raise asyncio.CancelledError from None
+        finally:
+            self.in_function = False
 
     async def run_async(self, function: Callable[[], Coroutine[object, object, T]]) -> T:
         return await function()

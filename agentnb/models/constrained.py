@@ -1,0 +1,187 @@
+"""How tools are offered to a small model: one constrained decision, then a plain answer.
+
+Measured on models of 0.1 to 1.5 billion parameters: none can use the native tool syntax of its template;
+held to a schema and shown examples, 0.5 billion choose one tool well and 1.5 billion can work in a loop.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agentnb.messages import Block, Data, File, JSONObject, Message, Text, ToolCall, ToolResult
+from agentnb.models.base import Request
+from agentnb.models.decision import grammar_schema, union_schema
+from agentnb.models.examples import example_turns, signature
+
+#: A rough measure that errs on the safe side for English and code.
+CHARACTERS_PER_TOKEN = 3
+#: How much of a tool's result the model reads, in characters: its small context must hold everything else too.
+RESULT_BUDGET = 1500
+#: Tokens kept free for the answer and the template's own words.
+_RESERVE = 768
+#: A failed call may be tried again once; more often, a small model only repeats itself.
+_TRIES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the engine is asked: chat messages, and the schema that its answer must fit (None: free text)."""
+
+    messages: tuple[JSONObject, ...]
+    schema: JSONObject | None = None
+
+
+def next_step(request: Request, *, one_tool: bool) -> Literal["chat", "decide", "answer"]:
+    """What the model should do: talk, choose between tools, or put the tools' results into words."""
+    results = [b for m in current_turn(request.messages) for b in m.content if isinstance(b, ToolResult)]
+    if request.tools and request.tool_choice not in ("auto", "none"):
+        return "decide"
+    if not request.tools or request.tool_choice == "none":
+        return "answer" if results else "chat"
+    enough = len(results) >= _TRIES or any(not r.is_error for r in results)
+    return "answer" if one_tool and results and enough else "decide"
+
+
+def current_turn(messages: Sequence[Message]) -> Sequence[Message]:
+    """The messages from the last user message on."""
+    last = max((i for i, m in enumerate(messages) if m.role == "user"), default=0)
+    return messages[last:]
+
+
+def chat_prompt(request: Request, *, context: int) -> Prompt:
+    """Plain conversation; what tools were once used is left out."""
+    system = _system(request.messages)
+    return Prompt(_fit([system] if system else [], _spoken(request.messages), context))
+
+
+def answer_prompt(request: Request, *, context: int) -> Prompt:
+    """The question with the results of its tools, to be answered in words."""
+    turn = current_turn(request.messages)
+    question = read_text(turn[0].content) if turn and turn[0].role == "user" else ""
+    results = "\n".join(_result_lines(turn))
+    asked = f"{question}\n\n{results}\n\nAnswer my question in one or two plain sentences. State the values returned."
+    before = request.messages[: len(request.messages) - len(turn)]
+    system = _system(request.messages)
+    return Prompt(_fit([system] if system else [], [*_spoken(before), _say("user", asked)], context))
+
+
+def decide_prompt(request: Request, *, context: int) -> Prompt:
+    """The constrained choice: tools, worked examples, then the conversation in the same JSON."""
+    tools = [t for t in request.tools if request.tool_choice in ("auto", "required", t.name)]
+    reply = request.tool_choice == "auto"
+    known = [(tool, grammar_schema(tool.parameters)) for tool in tools]
+    rules = [_text(_system(request.messages))] if _system(request.messages) else []
+    rules.append('Decide, as one JSON object. To use a tool: {"tool": NAME, "arguments": {...}}.')
+    if reply:
+        rules.append('If no tool helps (greetings, thanks, general knowledge): {"reply": TEXT}.')
+    rules.append("Tools:\n" + "\n".join(f"- {signature(tool, schema)}" for tool, schema in known))
+    first = [_say("system", "\n".join(rules))]
+    for question, decision in _with_replies(example_turns(known), reply=reply):
+        first += [_say("user", question), _say("assistant", _dump(decision))]
+    return Prompt(_fit(first, _decided(request.messages), context), union_schema(tools, reply=reply))
+
+
+def _with_replies(turns: list[tuple[str, JSONObject]], *, reply: bool) -> list[tuple[str, JSONObject]]:
+    if not reply:
+        return turns
+    hello: tuple[str, JSONObject] = ("Hi!", {"reply": "Hello! How can I help you?"})
+    fact: tuple[str, JSONObject] = ("What is the capital of Japan?", {"reply": "The capital of Japan is Tokyo."})
+    return [hello, *turns, fact]
+
+
+def _spoken(messages: Sequence[Message]) -> list[JSONObject]:
+    """What people and model said to each other, without tools."""
+    return [_say(m.role, text) for m in messages if m.role in ("user", "assistant") and (text := read_text(m.content))]
+
+
+def _decided(messages: Sequence[Message]) -> list[JSONObject]:
+    """The conversation as decisions: calls and replies in the JSON that the model is to write."""
+    said: list[JSONObject] = []
+    for message in messages:
+        if message.role == "user":
+            said.append(_say("user", read_text(message.content)))
+        elif message.role == "tool":
+            said.append(_say("user", "\n".join(_result_lines([message]))))
+        elif message.role == "assistant":
+            if text := read_text(message.content):
+                said.append(_say("assistant", _dump({"reply": text})))
+            said += [_say("assistant", _call(call)) for call in message.calls]
+    return said
+
+
+def _call(call: ToolCall) -> str:
+    return f'{{"tool": {json.dumps(call.name)}, "arguments": {call.arguments or "{}"}}}'
+
+
+def _result_lines(messages: Sequence[Message]) -> Iterator[str]:
+    """`name(arguments) returned: …` for each result, cut to the budget they share."""
+    calls = {call.id: call for message in messages for call in message.calls}
+    results = [b for m in messages for b in m.content if isinstance(b, ToolResult)]
+    for result in results:
+        call = calls.get(result.call_id)
+        called = f"{result.name}({call.arguments})" if call else result.name
+        verb = "failed" if result.is_error else "returned"
+        yield f"{called} {verb}: {cut(read_text(result.content), RESULT_BUDGET // len(results))}"
+
+
+def cut(text: str, budget: int) -> str:
+    """The text, with its middle replaced by a visible mark where it is longer than `budget` characters."""
+    if len(text) <= budget:
+        return text
+    head = budget * 2 // 3
+    return f"{text[:head]}\n[… {len(text) - budget} characters left out …]\n{text[head - budget :]}"
+
+
+def read_text(content: Sequence[Block]) -> str:
+    """The blocks as this model can read them: what is not text is named, so that it does not vanish silently."""
+    return "\n".join(filter(None, (_read(block) for block in content)))
+
+
+def _read(block: Block) -> str:
+    match block:
+        case Text(text):
+            return text
+        case Data(value):
+            return json.dumps(value, ensure_ascii=False)
+        case File(name=name):
+            return f"[file {name}: this model reads text only]"
+        case ToolCall() | ToolResult():
+            return ""
+        case _ if block.type in ("image", "audio"):
+            return f"[{block.type}: this model reads text only]"
+    return ""
+
+
+def _system(messages: Sequence[Message]) -> JSONObject | None:
+    text = "\n\n".join(filter(None, (read_text(m.content) for m in messages if m.role == "system")))
+    return _say("system", text) if text else None
+
+
+def _fit(first: list[JSONObject], rest: list[JSONObject], context: int) -> tuple[JSONObject, ...]:
+    """`first`, then as many of the newest messages of `rest` as the context holds, from a question on."""
+    room = (context - _RESERVE) * CHARACTERS_PER_TOKEN - sum(len(_text(m)) for m in first)
+    last = max((i for i, m in enumerate(rest) if m["role"] == "user"), default=0)
+    start = len(rest)
+    for index in range(len(rest) - 1, -1, -1):
+        room -= len(_text(rest[index]))
+        if room < 0 and index < last:
+            break
+        start = index
+    while start < last and rest[start]["role"] != "user":
+        start += 1
+    return (*first, *rest[start:])
+
+
+def _say(role: str, text: str) -> JSONObject:
+    return {"role": role, "content": text}
+
+
+def _text(message: JSONObject | None) -> str:
+    return str(message["content"]) if message else ""
+
+
+def _dump(value: JSONObject) -> str:
+    return json.dumps(value, ensure_ascii=False)

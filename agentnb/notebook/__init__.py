@@ -1,0 +1,1 @@
+"""The notebook side: extension, magics, cells, live display, the sidebar's comm."""

@@ -1,0 +1,195 @@
+"""One `%%agent` cell from its text to its result: parse, fill, run, show, keep."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agentnb import bridge, prompting, render
+from agentnb.agent import MAX_ROUNDS, Agent
+from agentnb.errors import AgentnbError, UsageError, nearest
+from agentnb.messages import JSON, Content, Message
+from agentnb.notebook.display import Display
+from agentnb.notebook.options import Option, Parsed, parse, usage
+from agentnb.result import Result
+from agentnb.session import Session
+from agentnb.workspace import Workspace
+
+FORMATS = ("markdown", "text", "code", "json", "html", "math")
+
+MODEL_OPTIONS = (
+    Option("api-base", "base URL of any OpenAI-compatible server, with or without /v1", value="URL"),
+    Option("api-key-name", "environment variable that holds the key", value="ENV"),
+    Option("params", "generation options as JSON, in the provider's words", "p", value="JSON"),
+)
+OPTIONS = (
+    Option("model", "the model for this cell", "m", value="PROVIDER:NAME"),
+    Option("tool", "offer these functions, and no others", "t", "many", "NAME"),
+    Option("no-tools", "offer no tools", kind="flag"),
+    Option("system", "the system prompt", "s"),
+    Option("session", "'new' begins a conversation, 'none' stands alone", value="new|none"),
+    Option("out", "also put the result in this variable", "o", value="VAR"),
+    Option("image", "show the model these figures or image files", "i", "many", "EXPR|PATH"),
+    Option("format", f"how the answer is shown: {', '.join(FORMATS)}", "f", value="FORMAT"),
+    Option("max-rounds", f"stop after so many rounds of tool calls (default {MAX_ROUNDS})", value="N"),
+    Option("max-tokens", "stop the answer after so many tokens", value="N"),
+    Option("dry-run", "send nothing; show the exact messages", kind="flag"),
+    *MODEL_OPTIONS,
+    Option("help", "this text", "h", kind="flag"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a cell asks for, before anything runs."""
+
+    options: Parsed
+    prompt: str
+    variable: str | None
+
+
+def read(line: str, body: str | None) -> Order:
+    """The order in a `%%agent` cell (`body` given) or a `%agent` line. Raises UsageError for a bad one."""
+    magic = "%agent" if body is None else "%%agent"
+    variable = None
+    if assigned := re.match(r"\s*([^\W\d]\w*)\s*=?\s*<<", line):
+        variable, line = assigned[1], line[assigned.end() :]
+    options = parse(line, OPTIONS, magic, prompt=body is None)
+    if options.has("help"):
+        return Order(options, "", None)
+    if body is not None and options.rest:
+        raise UsageError(f"%%agent takes its prompt from the lines below; {options.rest!r} is not an option. {_SEE}")
+    prompt = options.rest if body is None else body.strip("\n")
+    if not prompt.strip():
+        raise UsageError(f"{magic} needs a prompt. {_SEE}")
+    out = options.one("out")
+    if out and not out.isidentifier():
+        raise UsageError(f"--out takes the name of a variable, not {out!r}.")
+    shown = options.one("format")
+    if shown and shown not in FORMATS:
+        raise UsageError(
+            f"--format {shown!r} is not known.{nearest(shown, FORMATS)} It is one of {', '.join(FORMATS)}."
+        )
+    return Order(options, prompt, variable or out)
+
+
+_SEE = "See %%agent --help"
+
+
+def help_text() -> str:
+    """What `%%agent --help` prints."""
+    return usage("%%agent", "[VAR <<] [options]      the lines below are the prompt; {{expr}} is filled in", OPTIONS)
+
+
+def model_params(options: Parsed) -> dict[str, JSON]:
+    """The generation options of a line. Raises UsageError for bad JSON."""
+    text = options.one("params")
+    try:
+        params = json.loads(text) if text else {}
+    except ValueError as error:
+        raise UsageError(f"--params is not valid JSON: {error}") from None
+    if not isinstance(params, dict):
+        raise UsageError("--params takes a JSON object, for example '{\"temperature\": 0}'.")
+    limit = options.whole("max-tokens")
+    return params if limit is None else {**params, "max_tokens": limit}
+
+
+class CellRun:
+    """One cell's run: everything is made ready, and may fail, before anything is sent."""
+
+    def __init__(
+        self, workspace: Workspace, order: Order, *, cell: str | None, extra: Mapping[str, object] | None = None
+    ) -> None:
+        options = order.options
+        self._workspace = workspace
+        self._order = order
+        self._cell = cell
+        self.params = model_params(options)
+        self.foreground = bridge.Foreground()
+        names = {**workspace.namespace, **(extra or {})}
+        self.filled = prompting.fill(order.prompt, names)
+        images = [block for source in options.many("image") or () for block in _image(source, names)]
+        self.prompt = Message("user", (*self.filled.content, *images))
+        self.agent = self._agent(options)
+        self.session = self._session(options.one("session"))
+        self.history = self.session.history(cell) if self.session else ()
+
+    def _agent(self, options: Parsed) -> Agent:
+        workspace, name = self._workspace, options.one("model")
+        base, key = options.one("api-base"), options.one("api-key-name")
+        if name is None and (base or key):
+            raise UsageError("--api-base and --api-key-name go with --model PROVIDER:NAME.")
+        tools = None
+        if options.has("no-tools"):
+            tools = []
+        elif (picked := options.many("tool")) is not None:
+            tools = workspace.pick_tools(picked)
+        rounds = options.whole("max-rounds")
+        return workspace.agent(
+            model=workspace.open_model(name, api_base=base, api_key_name=key) if name else None,
+            tools=tools,
+            system=options.one("system"),
+            max_rounds=MAX_ROUNDS if rounds is None else rounds,
+            params=self.params,
+            runner=self.foreground,
+        )
+
+    def _session(self, asked: str | None) -> Session | None:
+        match asked:
+            case None:
+                return self._workspace.session
+            case "none":
+                return None
+            case "new":
+                self._workspace.session = Session()
+                return self._workspace.session
+            case other:
+                raise UsageError(f"--session {other!r} is not known. It is 'new' or 'none'.")
+
+    @property
+    def provenance(self) -> render.Provenance:
+        """What the notebook file keeps of how the answer came about."""
+        return render.Provenance(self._order.prompt, self.filled.variables, dict(self.agent.params))
+
+    async def attend(self, display: Display) -> Result:
+        """Run, leaving the kernel's loop free. Raises what failed after everything there was is shown and kept."""
+        run = self._workspace.run(self.agent, self.prompt, self.history)
+        with bridge.interrupts(run.stop, self.foreground):
+            run.start()
+            await self.foreground.attend(run.done, lambda: _show(run, display))
+        return self._finish(run, display)
+
+    def attend_blocked(self, display: Display) -> Result:
+        """The same where the caller cannot await."""
+        run = self._workspace.run(self.agent, self.prompt, self.history)
+        with bridge.interrupts(run.stop, self.foreground):
+            run.start()
+            self.foreground.attend_blocked(run.done, lambda: _show(run, display))
+        return self._finish(run, display)
+
+    def _finish(self, run: bridge.Run, display: Display) -> Result:
+        display.feed(run.take())
+        transcript = display.close()
+        if self.session is not None:
+            self.session.record(self._cell, transcript.messages)
+        failed = run.done.exception()
+        if isinstance(failed, AgentnbError):
+            failed.transcript = transcript
+        if failed is not None:
+            raise failed
+        return Result(transcript)
+
+
+def _show(run: bridge.Run, display: Display) -> None:
+    display.feed(run.take())
+    display.tick()
+
+
+def _image(source: str, names: Mapping[str, object]) -> Sequence[Content]:
+    path = Path(source).expanduser()
+    if path.suffix and path.exists():
+        return prompting.to_blocks(path)
+    return prompting.fill("{{" + source + "}}", names).content

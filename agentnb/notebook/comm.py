@@ -1,0 +1,82 @@
+"""The kernel's end of the sidebar: sends the workspace's state, takes its wishes.
+
+Handlers may run on any thread (front ends deliver comm messages over subshells): they only hand over to
+the workspace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from agentnb import codec
+from agentnb.errors import AgentnbError
+from agentnb.protocol import COMM_TARGET, FromPanel, Hello, PanelState, SetTool, StopRun
+from agentnb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from comm.base_comm import BaseComm
+    from IPython.core.interactiveshell import InteractiveShell
+
+
+class Panel:
+    """Every sidebar that shows this kernel's workspace."""
+
+    def __init__(self, shell: InteractiveShell, workspace: Workspace) -> None:
+        self._in_kernel = hasattr(shell, "kernel")
+        self._workspace = workspace
+        self._comms: dict[str, BaseComm] = {}
+        self._listening = False
+
+    def open(self) -> None:
+        """Be there for panels that come, and call on one that waits already. Without a kernel there are none."""
+        if self._in_kernel:
+            import comm
+
+            comm.get_comm_manager().register_target(COMM_TARGET, lambda new, _: self._join(new))
+            self._join(comm.create_comm(target_name=COMM_TARGET))
+
+    def close(self) -> None:
+        """Take leave of all panels."""
+        if self._in_kernel:
+            import comm
+
+            manager = comm.get_comm_manager()
+            manager.targets.pop(COMM_TARGET, None)
+        for each in list(self._comms.values()):
+            each.close()
+        self._comms.clear()
+
+    def _join(self, new: BaseComm) -> None:
+        self._comms[new.comm_id] = new
+        new.on_msg(lambda message: self._received(message))
+        new.on_close(lambda _: self._leave(new))
+        if not self._listening:  # a kernel that no panel looks at builds no states
+            self._listening = True
+            self._workspace.listen(self._send)
+        self._workspace.changed()
+
+    def _leave(self, gone: BaseComm) -> None:
+        self._comms.pop(gone.comm_id, None)
+
+    def _send(self, state: PanelState) -> None:
+        data = codec.dump(state)
+        for each in list(self._comms.values()):
+            each.send(data)
+
+    def _received(self, message: Mapping[str, object]) -> None:
+        content = message.get("content")
+        try:
+            wish = codec.load(FromPanel, content.get("data") if isinstance(content, Mapping) else None)
+        except ValueError:
+            return  # a panel of another version says something new: not understanding it is no error
+        match wish:
+            case Hello():
+                self._workspace.changed()
+            case StopRun(run_id=run_id):
+                self._workspace.stop(run_id)
+            case SetTool(name=name, enabled=enabled):
+                try:
+                    self._workspace.enable_tool(name, enabled)
+                except AgentnbError:
+                    self._workspace.changed()  # the tool is gone; so will the panel see

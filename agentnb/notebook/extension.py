@@ -1,0 +1,91 @@
+"""`%load_ext agentnb`: puts one Workspace into the kernel, and takes it out again."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from agentnb.notebook.comm import Panel
+from agentnb.notebook.magics import AgentMagics
+from agentnb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+_AWAITED = 'await get_ipython().magics_manager.registry["AgentMagics"].run('
+
+
+class Extension:
+    """What is hooked into a shell, so that all of it can be unhooked."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        self.workspace = Workspace(shell.user_ns)
+        self.magics = AgentMagics(shell, self.workspace)
+        self._panel = Panel(shell, self.workspace)
+
+    def load(self) -> None:
+        """Hook in."""
+        self._shell.register_magics(self.magics)
+        # Before IPython turns `%%agent` into a blocking call.
+        self._shell.input_transformers_cleanup.insert(0, self.await_agent)
+        self._shell.events.register("pre_run_cell", self._before_cell)
+        self._shell.events.register("post_run_cell", self._after_cell)
+        self._panel.open()
+
+    def unload(self) -> None:
+        """Unhook, and stop what runs."""
+        self._shell.input_transformers_cleanup.remove(self.await_agent)
+        self._shell.events.unregister("pre_run_cell", self._before_cell)
+        self._shell.events.unregister("post_run_cell", self._after_cell)
+        for kind, names in self.magics.magics.items():
+            for name in names:
+                self._shell.magics_manager.magics[kind].pop(name, None)
+        self._shell.magics_manager.registry.pop("AgentMagics", None)
+        self._panel.close()
+        self.workspace.close()
+
+    @staticmethod
+    def await_agent(lines: list[str]) -> list[str]:
+        """Rewrite a cell that begins with `%%agent` (or is one `%agent` line) to an awaited call."""
+        start = next((at for at, line in enumerate(lines) if line.strip()), len(lines))
+        head = lines[start] if start < len(lines) else ""
+        if cell := re.match(r"%%agent(?=\s|$)(.*)", head):
+            body = "".join(lines[start + 1 :])
+            return [f"{_AWAITED}{cell[1].strip()!r}, {body!r})\n"]
+        if (line := re.match(r"%agent(?=\s)(.*)", head)) and not "".join(lines[start + 1 :]).strip():
+            return [f"{_AWAITED}{line[1].strip()!r})\n"]
+        return lines
+
+    def _before_cell(self, info: ExecutionInfo) -> None:
+        self.magics.cell_id = info.cell_id
+
+    def _after_cell(self, result: ExecutionResult) -> None:
+        error = result.error_in_exec or result.error_before_exec
+        if error is not None and result.execution_count:
+            self.magics.errors[result.execution_count] = self._traceback(error)
+        self.workspace.changed()  # a cell may have defined a tool
+
+    def _traceback(self, error: BaseException) -> str:
+        lines = self._shell.InteractiveTB.stb2text(
+            self._shell.InteractiveTB.structured_traceback(type(error), error, error.__traceback__)
+        )
+        return re.sub(r"\x1b\[[0-9;]*m", "", lines)
+
+
+def load(shell: InteractiveShell) -> None:
+    """Put agentnb into a shell; a second time changes nothing."""
+    if _loaded(shell) is None:
+        Extension(shell).load()
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Take agentnb out of a shell."""
+    extension = _loaded(shell)
+    if extension is not None:
+        extension.unload()
+
+
+def _loaded(shell: InteractiveShell) -> Extension | None:
+    hooks = [getattr(hook, "__self__", None) for hook in shell.events.callbacks["pre_run_cell"]]
+    return next((hook for hook in hooks if isinstance(hook, Extension)), None)

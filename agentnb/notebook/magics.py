@@ -1,0 +1,172 @@
+"""The magics: each parses its line, calls one method of the Workspace, and shows what came."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
+
+from agentnb.errors import UsageError
+from agentnb.notebook import cell, pull, show
+from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
+from agentnb.notebook.options import Option, parse, usage
+from agentnb.result import Result
+from agentnb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_HELP = Option("help", "this text", "h", kind="flag")
+_MODEL = (*cell.MODEL_OPTIONS, _HELP)
+
+
+@magics_class
+class AgentMagics(Magics):
+    """`%%agent`, `%agent`, `%model`, `%tool`, `%%tool`, `%agentnb` over one workspace."""
+
+    shell: InteractiveShell
+
+    def __init__(self, shell: InteractiveShell, workspace: Workspace) -> None:
+        super().__init__(shell)
+        self.workspace = workspace
+        #: Tracebacks of failed cells by execution count, for {{Err[n]}}.
+        self.errors: dict[int, str] = {}
+        self.cell_id: str | None = None
+
+    # Runs
+
+    async def run(self, line: str, body: str | None = None) -> None:
+        """What a cell that begins with `%%agent` becomes: the kernel's loop stays free while the agent runs."""
+        prepared = self._prepare(line, body)
+        if prepared is not None:
+            order, run = prepared
+            self._keep(order, await run.attend(self._display(order, run)))
+
+    @no_var_expand
+    @line_cell_magic
+    def agent(self, line: str, body: str | None = None) -> None:
+        """Ask the agent; the answer streams below, and the result is in `_` (and in VAR)."""
+        prepared = self._prepare(line, body)
+        if prepared is not None:
+            order, run = prepared
+            self._keep(order, run.attend_blocked(self._display(order, run)))
+
+    def _prepare(self, line: str, body: str | None) -> tuple[cell.Order, cell.CellRun] | None:
+        order = cell.read(line, body)
+        if order.options.has("help"):
+            show.text(cell.help_text())
+            return None
+        run = cell.CellRun(self.workspace, order, cell=self.cell_id, extra=self._extra_names())
+        if order.options.has("dry-run"):
+            show.dry_run(run)
+            return None
+        return order, run
+
+    def _extra_names(self) -> Mapping[str, object]:
+        # In[n] as it was written, not as IPython rewrote it; Out is the user's own; Err[n] is ours.
+        history = self.shell.history_manager
+        return {"Err": self.errors, **({"In": history.input_hist_raw} if history else {})}
+
+    def _display(self, order: cell.Order, run: cell.CellRun) -> Display:
+        publisher = IPythonPublisher(self.shell)
+        mode = default_mode(self.workspace.environ, self.shell)
+        return make_display(mode, publisher, run.provenance, format=order.options.one("format") or "markdown")
+
+    def _keep(self, order: cell.Order, result: Result) -> None:
+        # As the value of an expression would be: `_`, `Out[n]`; shown it is already.
+        self.shell.displayhook.update_user_ns(result)  # type: ignore[no-untyped-call]  # IPython has no types here
+        if order.variable:
+            self.shell.user_ns[order.variable] = result
+
+    # Models
+
+    @no_var_expand
+    @line_magic
+    def model(self, line: str) -> None:
+        """Choose the model that answers; without a name, print the current one."""
+        verb, _, rest = line.strip().partition(" ")
+        if verb == "pull":
+            pull.pull(rest.strip() or self.workspace.model_name)
+            return
+        name, _, rest = line.strip().partition(" ") if not line.strip().startswith("-") else ("", "", line)
+        options = parse(rest, _MODEL, "%model")
+        if options.has("help"):
+            show.text(usage("%model", "[PROVIDER:NAME] [options] | pull [NAME]", _MODEL))
+        elif not name:
+            show.text(self.workspace.model_name)
+        elif options.rest:
+            raise UsageError(f"%model takes one name; {options.rest!r} is one too many. See %model --help")
+        else:
+            self.workspace.use_model(name, api_base=options.one("api-base"), api_key_name=options.one("api-key-name"))
+            self.workspace.params = cell.model_params(options)
+            show.text(f"{self.workspace.model_name} answers from now on.")
+
+    # Tools
+
+    @no_var_expand
+    @line_magic
+    def tool(self, line: str) -> None:
+        """Register functions of the notebook as tools, list them, switch them on and off."""
+        verb, *names = line.replace(",", " ").split() or ["list"]
+        match verb, names:
+            case ("list", []):
+                show.tools(self.workspace)
+            case (("--help" | "-h"), _):
+                show.text(_TOOL_HELP)
+            case ("rm", [_, *_]):
+                for name in names:
+                    self.workspace.remove_tool(name)
+            case (("on" | "off"), [_, *_]):
+                for name in names:
+                    self.workspace.enable_tool(name, verb == "on")
+            case ("show", [name]):
+                show.tool(self.workspace, name)
+            case (("rm" | "on" | "off" | "show"), []) if verb not in self.shell.user_ns:
+                raise UsageError(f"%tool {verb} needs the name of a tool. %tool lists them.")
+            case _:
+                show.text(_now_tools([tool.name for tool in self.workspace.add_tools([verb, *names])]))
+
+    @no_var_expand
+    @cell_magic("tool")  # type: ignore[arg-type]  # IPython types the decorator for functions of one argument
+    def tool_cell(self, line: str, body: str) -> None:
+        """Run the cell and register the functions that it defines."""
+        if line.strip():
+            raise UsageError(f"%%tool takes no arguments, got {line.strip()!r}. The functions go below it.")
+        try:
+            tree = ast.parse(self.shell.transform_cell(body))  # type: ignore[no-untyped-call]  # as above
+        except SyntaxError:
+            names = []  # running it shows the error where it is
+        else:
+            names = [n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
+            if not names:
+                raise UsageError("This %%tool cell defines no function. Begin with: def name(argument: type): …")
+        outcome = self.shell.run_cell(body, store_history=False)  # type: ignore[no-untyped-call]  # as above
+        if outcome.success:
+            show.text(_now_tools([tool.name for tool in self.workspace.add_tools(names)]))
+        else:
+            # The error was shown by the inner run; the outer cell must fail too.
+            raise UsageError("The %%tool cell failed, and no tool was registered.")
+
+    # Everything
+
+    @no_var_expand
+    @line_magic
+    def agentnb(self, line: str) -> Workspace:
+        """Status; returns the Workspace."""
+        if line.strip():
+            raise UsageError(f"%agentnb takes no arguments, got {line.strip()!r}.")
+        return self.workspace
+
+
+def _now_tools(names: list[str]) -> str:
+    return f"{', '.join(names)}: ready as {'a tool' if len(names) == 1 else 'tools'}."
+
+
+_TOOL_HELP = """%tool                    list the tools
+%tool NAME…              register functions of this notebook
+%tool off NAME… | on     do not offer a tool for now, or offer it again
+%tool rm NAME…           take a tool away
+%tool show NAME          what the model is told of it
+%%tool                   define functions in this cell and register them"""

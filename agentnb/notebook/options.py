@@ -1,0 +1,105 @@
+"""The options of our magics: one table per magic, parsed so that a prompt with quotes stays as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from agentnb.errors import UsageError, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: "many" takes values up to the next option (or comma-separated), "flag" takes none."""
+
+    name: str
+    help: str
+    short: str | None = None
+    kind: Literal["one", "many", "flag"] = "one"
+    value: str = "TEXT"
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A parsed line: values by option name, and what follows the options, exactly as written."""
+
+    values: dict[str, list[str]] = field(default_factory=dict)
+    rest: str = ""
+
+    def one(self, name: str) -> str | None:
+        """The value of an option (the last, where it was given twice)."""
+        return self.values[name][-1] if self.values.get(name) else None
+
+    def many(self, name: str) -> list[str] | None:
+        """All values of an option; None where it was not given."""
+        return self.values.get(name)
+
+    def has(self, name: str) -> bool:
+        """Whether the option was given."""
+        return name in self.values
+
+    def whole(self, name: str) -> int | None:
+        """A whole number >= 0. Raises UsageError for anything else."""
+        text = self.one(name)
+        if text is not None and not text.isdecimal():
+            raise UsageError(f"--{name} takes a whole number, not {text!r}.")
+        return None if text is None else int(text)
+
+
+_TOKEN = re.compile(r"""\s*((?:'[^']*'|"[^"]*"|[^\s'"]|['"](?=\S))+)""")
+
+
+def _unquote(token: str) -> str:
+    return re.sub(r"'([^']*)'|\"([^\"]*)\"", lambda m: m[1] if m[1] is not None else m[2], token)
+
+
+def parse(line: str, options: Sequence[Option], magic: str, *, prompt: bool = False) -> Parsed:
+    """Read the options at the head of a line. Raises UsageError for an unknown one, naming the nearest.
+
+    Where a `prompt` may follow, an option of many values takes one word (of several, with commas).
+    """
+    by_flag = {f"--{o.name}": o for o in options} | {f"-{o.short}": o for o in options if o.short}
+    values: dict[str, list[str]] = {}
+    at = 0
+    while (token := _TOKEN.match(line, at)) and re.match(r"--?[A-Za-z]", token[1]):
+        flag, equals, inline = token[1].partition("=")
+        option = by_flag.get(flag)
+        if option is None:
+            raise UsageError(f"{magic} has no option {flag}.{nearest(flag, by_flag)} See {magic} --help")
+        at = token.end()
+        got = values.setdefault(option.name, [])
+        if option.kind == "flag":
+            continue
+        if equals:
+            got.append(_unquote(inline))
+            continue
+        at = _take(line, at, option, got, prompt)
+        if not got:
+            raise UsageError(f"{flag} of {magic} needs a value: {flag} {option.value}")
+    return Parsed(values, line[at:].strip())
+
+
+def _take(line: str, at: int, option: Option, got: list[str], prompt: bool) -> int:
+    """Read an option's value or values from `at` on; returns where they end."""
+    while token := _TOKEN.match(line, at):
+        if option.kind == "many" and re.match(r"--?[A-Za-z]", token[1]):
+            break
+        at = token.end()
+        value = _unquote(token[1])
+        got.extend(filter(None, value.split(","))) if option.kind == "many" else got.append(value)
+        if option.kind == "one" or prompt:
+            break
+    return at
+
+
+def usage(magic: str, synopsis: str, options: Sequence[Option]) -> str:
+    """The help text of a magic."""
+    rows = []
+    for option in options:
+        flags = f"-{option.short}, --{option.name}" if option.short else f"    --{option.name}"
+        value = {"flag": "", "one": f" {option.value}", "many": f" {option.value}…"}[option.kind]
+        rows.append((flags + value, option.help))
+    width = max((len(left) for left, _ in rows), default=0)
+    return "\n".join([f"{magic} {synopsis}".rstrip(), "", *(f"  {left:<{width}}  {right}" for left, right in rows)])

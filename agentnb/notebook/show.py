@@ -1,0 +1,85 @@
+"""What magics print: lists, descriptions, and the exact messages of a dry run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agentnb import prompting
+from agentnb.errors import UsageError, nearest
+from agentnb.messages import File, Image, Message, Text, Thinking, ToolCall, ToolResult
+from agentnb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from agentnb.notebook.cell import CellRun
+
+
+def text(words: str) -> None:
+    """Print."""
+    print(words)  # noqa: T201  # what a magic says belongs in its cell
+
+
+def tools(workspace: Workspace) -> None:
+    """The tools, one a line, with what they do."""
+    known = workspace.tools()
+    if not known:
+        text("No tools yet. Write a function with type hints and a docstring, then: %tool FUNCTION")
+        return
+    enabled = workspace.enabled_tools()
+    width = max(map(len, known))
+    for name, tool in known.items():
+        first = tool.spec(workspace.namespace).description.partition("\n")[0]
+        text(f"{'on ' if name in enabled else 'off'}  {name:<{width}}  {first}")
+
+
+def tool(workspace: Workspace, name: str) -> None:
+    """What the model is told of one tool. Raises UsageError for an unknown one."""
+    known = workspace.tools()
+    if name not in known:
+        raise UsageError(f"No tool {name!r}.{nearest(name, known)} %tool lists them.")
+    spec = known[name].spec(workspace.namespace)
+    text(f"{spec.name}: {spec.description}\n{json.dumps(spec.parameters, indent=2, ensure_ascii=False)}")
+
+
+def dry_run(run: CellRun) -> None:
+    """Exactly what would be sent, and about how much it is."""
+    request = run.agent.request((*run.history, run.prompt))
+    tokens = sum(prompting.estimate_tokens(message.content) for message in request.messages)
+    tokens += sum(len(json.dumps(spec.parameters)) // 4 for spec in request.tools)
+    text(f"Dry run: nothing was sent. To {run.agent.model.name}, about {tokens:,} tokens.")
+    for message in request.messages:
+        text(f"\n── {message.role} " + "─" * (60 - len(message.role)))
+        text(_blocks(message))
+    if request.tools:
+        text("\n── tools " + "─" * 55)
+        for spec in request.tools:
+            text(f"{spec.name}({', '.join(_parameters(spec.parameters))}): {spec.description.partition(chr(10))[0]}")
+    if request.params:
+        text(f"\n── parameters {'─' * 50}\n{json.dumps(dict(request.params))}")
+    for cut in run.filled.cuts:
+        text(f"cut: {cut}")
+
+
+def _parameters(schema: object) -> Sequence[str]:
+    properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
+    return list(properties)
+
+
+def _blocks(message: Message) -> str:
+    out = []
+    for block in message.content:
+        match block:
+            case Text(text=words) | Thinking(text=words):
+                out.append(words)
+            case ToolCall(name=name, arguments=arguments):
+                out.append(f"→ {name}({arguments})")
+            case ToolResult(name=name):
+                out.append(f"← {name}: {block.text}")
+            case Image(url=str(url)):
+                out.append(f"[image {url}]")
+            case Image() | File():
+                out.append(f"[{block.type} {block.media_type}, {len(block.data):,} bytes]")
+            case _:
+                out.append(f"[{block.type}]")
+    return "\n".join(out)

@@ -1,0 +1,116 @@
+"""A prompt's text taken apart: words, and `{{expression}}` placeholders that hold any Python expression.
+
+Single braces are words. A placeholder ends at the first `}}` up to which its text is an expression, so
+`{{ {"a": {"b": 1}} }}` and `{{f"{x}}}"}}` need no care. For literal double braces double them, as in an f-string:
+`\\frac{{{{a}}{{b}}}}` is sent as `\\frac{{a}}{{b}}`; whatever stands between `{{{{` and `}}}}` is words.
+"""
+
+from __future__ import annotations
+
+import types
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from agentnb.errors import PromptError
+from agentnb.prompting.budget import one_line
+
+#: An expression is found by trying ends; a text full of `}}` after an error must not take for ever.
+_MOST_ENDS = 100
+_LONGEST = 10_000
+
+NOTHING_SENT = "Nothing was sent."
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Text that is sent as it is; `start` is its place in the template, None where braces were undoubled."""
+
+    text: str
+    start: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Placeholder:
+    """An expression, ready to be evaluated, and its place in the template, braces included."""
+
+    expression: str
+    code: types.CodeType
+    start: int
+    end: int
+
+
+def parse(template: str) -> tuple[Words | Placeholder, ...]:
+    """The pieces of `template` in order. Raises PromptError for a placeholder that is empty, broken or never ends."""
+    return tuple(_pieces(template))
+
+
+def named(expression: str) -> str:
+    """How messages call a placeholder: `{{df.head()}}`, shortened."""
+    return "{{" + one_line(expression, 80) + "}}"
+
+
+def _pieces(template: str) -> Iterator[Words | Placeholder]:
+    at = 0
+    while (start := template.find("{{", at)) >= 0:
+        if at < start:
+            yield Words(template[at:start], at)
+        if template.startswith("{{{{", start):
+            end = template.find("}}}}", start)
+            if end < 0:
+                raise PromptError(f"{_excerpt(template, start)!r} is never closed by '}}}}}}}}'. {NOTHING_SENT}")
+            yield Words(template[start + 2 : end + 2], None)
+            at = end + 4
+        else:
+            placeholder = _placeholder(template, start)
+            yield placeholder
+            at = placeholder.end
+    if at < len(template):
+        yield Words(template[at:], at)
+
+
+def _placeholder(template: str, start: int) -> Placeholder:
+    end = start + 1
+    problem: tuple[str, str] | None = None
+    for _ in range(_MOST_ENDS):
+        end = template.find("}}", end + 1, start + _LONGEST)
+        if end < 0:
+            break
+        expression = template[start + 2 : end].strip()
+        try:
+            return Placeholder(expression, _compiled(expression), start, end + 2)
+        except (SyntaxError, ValueError) as error:  # ValueError: a null character
+            problem = problem or (expression, getattr(error, "msg", None) or str(error))
+    if problem is None:
+        raise PromptError(f"{_excerpt(template, start)!r} is never closed by '}}}}'. {_LITERAL} {NOTHING_SENT}")
+    expression, reason = problem
+    what = "there is no expression in it" if not expression else f"not a Python expression ({reason})"
+    raise PromptError(f"{named(expression)}: {what}. {literal(expression)} {NOTHING_SENT}")
+
+
+_LITERAL = "For literal double braces write them twice: {{{{ … }}}}."
+
+
+def literal(expression: str) -> str:
+    """How to write it where no placeholder was meant."""
+    if not expression or len(expression) > 20 or "{" in expression or "\n" in expression:
+        return _LITERAL
+    return "For literal double braces write {{{{" + expression + "}}}}."
+
+
+def _compiled(expression: str) -> types.CodeType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "\d" in a string is the user's business
+        if expression and not expression.startswith(")"):
+            try:
+                return compile(expression, "<prompt>", "eval", dont_inherit=True)
+            except SyntaxError as plain:
+                try:  # in parentheses an expression may go over several lines and end in a comment
+                    return compile(f"({expression}\n)", "<prompt>", "eval", dont_inherit=True)
+                except SyntaxError:
+                    raise plain from None
+    raise SyntaxError("no expression")
+
+
+def _excerpt(template: str, start: int) -> str:
+    return one_line(template[start : start + 200], 40)

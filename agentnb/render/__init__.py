@@ -1,0 +1,18 @@
+"""What a run looks like: a transcript in, ordered MIME bundles out; pure, and the one place that escapes."""
+
+from agentnb.render.bundles import FORMATS, Bundle, Format, Piece, Renderer, bundles, footer, plain, summary
+from agentnb.render.record import RUN_MIME, Provenance
+
+__all__ = [
+    "FORMATS",
+    "RUN_MIME",
+    "Bundle",
+    "Format",
+    "Piece",
+    "Provenance",
+    "Renderer",
+    "bundles",
+    "footer",
+    "plain",
+    "summary",
+]

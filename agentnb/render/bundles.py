@@ -1,0 +1,275 @@
+"""A transcript as an ordered list of displays: MIME bundles whose ids stay the same while the run goes on."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias, get_args
+
+from agentnb.messages import Block, Content, Image, Message, Text, Thinking, ToolCall
+from agentnb.render import calls, cards
+from agentnb.render.cards import Section
+from agentnb.render.markdown import fenced, safe
+from agentnb.render.parts import PART_CHARS, Splitter
+from agentnb.render.record import RUN_MIME, Provenance, record
+from agentnb.render.terminal import clean, clip, one_line
+from agentnb.transcript import ToolRun, Transcript
+
+Format: TypeAlias = Literal["markdown", "text", "code", "json", "html", "math"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_THINKING_CHARS = 12_000
+_THINKING_TAIL = 2_000
+_IMAGE_BYTES = 2_000_000
+_IMAGES_PER_CALL = 8
+_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_SIGNS = {
+    "arriving": ("○", cards.GREY),
+    "pending": ("○", cards.GREY),
+    "running": ("●", cards.BLUE),
+    "done": ("✓", cards.GREEN),
+    "error": ("✗", cards.RED),
+}
+_OUTCOMES = {
+    "max_rounds": "stopped at the limit of rounds",
+    "length": "cut off at the limit of tokens",
+    "interrupted": "interrupted",
+    "error": "failed",
+    None: "unfinished",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """One display: what it shows as MIME type -> content; `id` is stable within a run."""
+
+    id: str
+    data: dict[str, object]
+    metadata: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A bundle that is not made yet: equal `version`s show the same, `size` is about the characters in it.
+
+    What is not `final` will be shown again, with more in it.
+    """
+
+    id: str
+    version: object
+    size: int
+    final: bool
+    make: Callable[[], Bundle]
+
+
+def bundles(
+    transcript: Transcript, provenance: Provenance | None = None, *, fmt: Format = "markdown"
+) -> tuple[Bundle, ...]:
+    """The run as displays, in order."""
+    return tuple(piece.make() for piece in Renderer(provenance, fmt).pieces(transcript))
+
+
+def plain(transcript: Transcript) -> str:
+    """The run as text."""
+    shown = (str(bundle.data["text/plain"]).strip("\n") for bundle in bundles(transcript))
+    return "\n\n".join(shown) + "\n"
+
+
+def summary(transcript: Transcript) -> dict[str, object]:
+    """One bundle for a finished run: the answer as Markdown, the whole of it as text."""
+    out: dict[str, object] = {"text/plain": plain(transcript)}
+    if transcript.text.strip():
+        out["text/markdown"] = safe(transcript.text)
+    return out
+
+
+class Renderer:
+    """`bundles` for a transcript that grows: what cannot change any more is rendered once."""
+
+    def __init__(self, provenance: Provenance | None = None, fmt: Format = "markdown") -> None:
+        self._provenance = provenance or Provenance()
+        self._format = fmt
+        self._texts: dict[str, tuple[Splitter, int]] = {}
+
+    def pieces(self, transcript: Transcript, *, closing: bool = False) -> list[Piece]:
+        """What there is to show, in order; `closing` ends a run that has no outcome."""
+        over = closing or transcript.outcome is not None
+        out: list[Piece] = []
+        last = len(transcript.messages) - 1
+        for index, message in enumerate(transcript.messages):
+            if message.role == "assistant":
+                out += self._message(index, message, transcript, ended=over or index < last)
+        if transcript.error is not None:
+            out.append(_error(transcript))
+        if over:
+            out.append(self._end(transcript))
+        return [self._as_text(p) for p in out] if self._format == "text" else out
+
+    def _message(self, index: int, message: Message, transcript: Transcript, *, ended: bool) -> Iterator[Piece]:
+        ended = ended or message.finish is not None
+        for at, block in enumerate(message.content):
+            is_open = not ended and at == len(message.content) - 1
+            yield from self._block(f"{index}.{at}", block, transcript, is_open=is_open)
+        runs = [transcript.tools.get(call.id) for call in message.calls]
+        if runs and (transcript.outcome is not None or all(run and run.result for run in runs)):
+            # Only when the last call is answered: displays never change places.
+            for call, run in zip(message.calls, runs, strict=True):
+                yield from _pictures(f"{index}.{call.id}", run)
+
+    def _block(self, at: str, block: Block, transcript: Transcript, *, is_open: bool) -> Iterator[Piece]:
+        match block:
+            case Text(text=text) if text.strip():
+                yield from self._text(f"t{at}", text, is_open=is_open)
+            case Thinking(text=text) if text.strip():
+                yield _thinking(f"k{at}", text, is_open=is_open)
+            case ToolCall():
+                yield _card(f"c{at}", block, transcript)
+            case Image():
+                yield _picture(f"i{at}", block)
+            case _:
+                return
+
+    def _text(self, at: str, text: str, *, is_open: bool) -> Iterator[Piece]:
+        if self._format in ("json", "math"):
+            yield _words(f"{at}.0", _whole(self._format, text, is_open=is_open), is_open=is_open)
+            return
+        splitter, taken = self._texts.get(at, (Splitter(), 0))
+        if not taken and self._format != "markdown":
+            if is_open and len(text.lstrip()) < 3:
+                return  # too early to see whether it fences itself
+            splitter.feed(_opening(self._format, text))
+        splitter.feed(text[taken:])
+        self._texts[at] = splitter, len(text)
+        for number, sealed in enumerate(splitter.sealed):
+            yield _words(f"{at}.{number}", sealed, is_open=False)
+        if splitter.open.strip():
+            yield _words(f"{at}.{len(splitter.sealed)}", splitter.open, is_open=is_open)
+
+    def _end(self, transcript: Transcript) -> Piece:
+        def make() -> Bundle:
+            line = footer(transcript)
+            run = record(transcript, self._provenance)
+            return Bundle("end", {"text/html": cards.footer(line), "text/plain": line, RUN_MIME: run})
+
+        return Piece("end", "end", 4000, True, make)
+
+    def _as_text(self, piece: Piece) -> Piece:
+        def make() -> Bundle:
+            made = piece.make()
+            kept = {kind: c for kind, c in made.data.items() if kind not in ("text/html", "text/markdown")}
+            return Bundle(made.id, kept, made.metadata)
+
+        return Piece(piece.id, piece.version, piece.size, piece.final, make)
+
+
+def footer(transcript: Transcript) -> str:
+    """Which model, how many rounds, how many tokens; and how it ended, if not with an answer."""
+    rounds, usage = transcript.rounds, transcript.usage
+    words = [one_line(transcript.model, 100), f"{rounds} round{'s' * (rounds != 1)}"]
+    if usage.total:
+        words.append(f"{usage.total:,} tokens")
+    if transcript.outcome != "done":
+        words.append(_OUTCOMES[transcript.outcome])
+    return " · ".join(word for word in words if word)
+
+
+def _words(at: str, source: str, *, is_open: bool) -> Piece:
+    def make() -> Bundle:
+        return Bundle(at, {"text/markdown": safe(source), "text/plain": clean(source)})
+
+    return Piece(at, (len(source), is_open), len(source), not is_open, make)
+
+
+def _opening(fmt: str, text: str) -> str:
+    """How an answer that is shown as source begins; a model that fences it itself is taken at its word."""
+    return "" if text.lstrip().startswith(("```", "~~~")) else "`" * 10 + ("" if fmt == "code" else fmt) + "\n"
+
+
+def _whole(fmt: str, text: str, *, is_open: bool) -> str:
+    """An answer that makes sense only as a whole, and is shown as it comes until then."""
+    if fmt == "math":
+        return text if is_open or "$" in text or "\\" not in text else f"$$\n{text.strip()}\n$$"
+    inner = text.strip()
+    if inner.startswith("```"):
+        inner = inner.partition("\n")[2].rpartition("```")[0]
+    with contextlib.suppress(ValueError):
+        inner = json.dumps(json.loads(inner), indent=2, ensure_ascii=False)
+    return fenced(clip(text, 2 * PART_CHARS) if is_open else inner, "json")
+
+
+def _thinking(at: str, text: str, *, is_open: bool) -> Piece:
+    def make() -> Bundle:
+        # While it streams, its end is what a reader follows.
+        tail = text if len(text) <= _THINKING_TAIL else "…" + text[-_THINKING_TAIL:]
+        shown = tail if is_open else clip(text.strip(), _THINKING_CHARS)
+        html = cards.thinking(shown, is_open=is_open)
+        return Bundle(at, {"text/html": html, "text/plain": f"Thinking: {clean(shown)}"})
+
+    return Piece(at, (len(text), is_open), min(len(text), _THINKING_TAIL), not is_open, make)
+
+
+def _card(at: str, call: ToolCall, transcript: Transcript) -> Piece:
+    run = transcript.tools.get(call.id) or ToolRun(call.id)
+    status = run.status
+    if transcript.outcome is not None and run.result is None:
+        status = "error"
+
+    def make() -> Bundle:
+        sign, colour = _SIGNS[status]
+        title, outcome = calls.signature(call), calls.outcome(run)
+        if status == "error" and run.result is None:
+            outcome = "not answered"
+        sections = _sections(call, run)
+        is_open = bool(run.output if run.result is None else run.result.is_error)
+        html = cards.tool(sign, colour, title, "" if is_open else outcome, sections, is_open=is_open)
+        lines = [f"{sign} {title}" + (f" → {outcome}" if outcome else "")]
+        lines += [f"{s.label}:\n{s.text}" for s in sections if s.label != "arguments" and s.text != outcome]
+        return Bundle(at, {"text/html": html, "text/plain": "\n".join(lines)})
+
+    return Piece(at, (len(call.arguments), status, len(run.output)), 2000, status in ("done", "error"), make)
+
+
+def _sections(call: ToolCall, run: ToolRun) -> list[Section]:
+    """What the summary line has no room for."""
+    result = run.result
+    text = calls.result_words(result.content) if result else ""
+    handle = f"variable {result.handle}\n" if result and result.handle else ""
+    found = [
+        Section("arguments", calls.pretty(call)),
+        Section("output", calls.words(run.output)),
+        Section("error" if result and result.is_error else "result", handle + text),
+    ]
+    return [section for section in found if section.text]
+
+
+def _pictures(at: str, run: ToolRun | None) -> Iterator[Piece]:
+    if run is None:
+        return
+    shown: list[Content] = [*run.output, *(run.result.content if run.result else ())]
+    images = list(dict.fromkeys(block for block in shown if isinstance(block, Image)))
+    for number, image in enumerate(images[-_IMAGES_PER_CALL:]):
+        yield _picture(f"i{at}.{number}", image)
+
+
+def _picture(at: str, image: Image) -> Piece:
+    def make() -> Bundle:
+        alt = one_line(image.alt, 200) or "image"
+        if image.data and image.media_type in _PICTURES and len(image.data) <= _IMAGE_BYTES:
+            picture = base64.b64encode(image.data).decode("ascii")
+            return Bundle(at, {image.media_type: picture, "text/plain": f"[{alt}]"})
+        return Bundle(at, {"text/plain": f"{calls.named(image)} {alt}" if image.alt else calls.named(image)})
+
+    return Piece(at, len(image.data), len(image.data) * 4 // 3, True, make)
+
+
+def _error(transcript: Transcript) -> Piece:
+    text = one_line(transcript.error or "", 1000)
+    sign, colour = ("■", cards.AMBER) if transcript.outcome == "interrupted" else ("✗", cards.RED)
+
+    def make() -> Bundle:
+        return Bundle("error", {"text/html": cards.notice(sign, colour, text), "text/plain": f"{sign} {text}"})
+
+    return Piece("error", text, 600, True, make)

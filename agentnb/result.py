@@ -1,0 +1,40 @@
+"""What a run gives back: the answer, and everything that led to it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agentnb import render
+from agentnb.messages import Message, Usage
+from agentnb.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished run. `str(result)` is the answer; shown in a notebook, it is the run."""
+
+    transcript: Transcript
+
+    @property
+    def text(self) -> str:
+        """The answer: the text of the last message."""
+        return self.transcript.text
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The prompt, and what model and tools said, in order."""
+        return self.transcript.messages
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the whole run."""
+        return self.transcript.usage
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"Result({self.text!r})"
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        return render.summary(self.transcript)

@@ -1,0 +1,54 @@
+"""The options of magics."""
+
+from __future__ import annotations
+
+import pytest
+
+from agentnb.errors import UsageError
+from agentnb.notebook.options import Option, parse, usage
+
+OPTIONS = (
+    Option("model", "the model", "m", value="NAME"),
+    Option("tool", "the tools", "t", "many", "NAME"),
+    Option("dry-run", "send nothing", kind="flag"),
+    Option("max-rounds", "a limit", value="N"),
+)
+
+
+def test_values_are_read_in_every_way_people_write_them() -> None:
+    parsed = parse("""-m 'a b' --tool f g,h --dry-run --max-rounds=3""", OPTIONS, "%%agent")
+    assert parsed.one("model") == "a b"
+    assert parsed.many("tool") == ["f", "g", "h"]
+    assert parsed.has("dry-run")
+    assert parsed.whole("max-rounds") == 3
+    assert parsed.rest == ""
+
+
+def test_a_prompt_after_the_options_stays_as_it_is_written() -> None:
+    parsed = parse("""-t f,g What's "this"  --model?""", OPTIONS, "%agent", prompt=True)
+    assert parsed.many("tool") == ["f", "g"]
+    assert parsed.rest == """What's "this"  --model?"""
+
+
+def test_json_in_quotes_is_one_value() -> None:
+    assert parse("""-m '{"temperature": 0}'""", OPTIONS, "%%agent").one("model") == '{"temperature": 0}'
+
+
+def test_an_unknown_option_names_the_nearest() -> None:
+    with pytest.raises(UsageError, match=r"no option --modle\. Did you mean '--model'\? See %%agent --help"):
+        parse("--modle x", OPTIONS, "%%agent")
+
+
+def test_an_option_without_its_value_says_what_it_needs() -> None:
+    with pytest.raises(UsageError, match="--model of %%agent needs a value: --model NAME"):
+        parse("--model", OPTIONS, "%%agent")
+
+
+def test_a_number_is_a_whole_number() -> None:
+    with pytest.raises(UsageError, match="--max-rounds takes a whole number, not 'many'"):
+        parse("--max-rounds many", OPTIONS, "%%agent").whole("max-rounds")
+
+
+def test_the_help_lists_every_option() -> None:
+    text = usage("%%agent", "[options]", OPTIONS)
+    assert all(f"--{option.name}" in text for option in OPTIONS)
