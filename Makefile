@@ -9,7 +9,8 @@ STAMP := .venv/installed
 SIDEBAR := $(shell find extension -type d \( -name node_modules -o -name lib -o -name __pycache__ \) -prune -o -type f ! -name '*.tsbuildinfo' -print)
 TUTORIALS := $(wildcard notebooks/*.ipynb)
 # A notebook is a test, cell by cell: what it stores is what it must print again.
-NBVAL := $(if $(TUTORIALS),--nbval --nbval-current-env $(addprefix --nbval-sanitize-with ,$(wildcard notebooks/sanitize.cfg)) $(TUTORIALS))
+NBVAL := $(if $(TUTORIALS),--nbval --nbval-current-env $(addprefix --nbval-sanitize-with ,$(wildcard notebooks/nbval_sanitize.cfg)) $(TUTORIALS))
+BENCHES := $(filter-out provider,$(notdir $(basename $(shell grep -ls __main__ bench/*.py))))
 # pytest's own arguments, for example: make test ARGS="-k sidebar -n 0"
 ARGS ?=
 
@@ -33,29 +34,31 @@ $(STAMP): pyproject.toml $(SIDEBAR)
 
 demo: $(STAMP) ## one agent, one real model, one notebook function: run it and read it
 	@$(BIN)/agentnb run notebooks/01_first_agent.ipynb --model local:qwen2.5-coder-0.5b \
-		--fallback fake:notebooks/scripts/01_first_agent.json --output build/demo
+		--fallback fake:notebooks/script.json --output build/demo
 
 lab: $(STAMP) ## JupyterLab on the tutorials, with the sidebar
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks
 
 test: $(STAMP) chromium ## all tests: units, real kernels, a real browser, the tutorials
-	@AGENTNB_DISPLAY=static $(BIN)/python -m pytest -n auto --dist loadgroup tests $(NBVAL) $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadgroup tests $(NBVAL) $(ARGS)
 
 chromium:
 	@.ci/chromium
 
-check: $(STAMP) ## format, lint, types, architecture, generated files; a few seconds
-	@$(BIN)/ruff format --check --quiet . && echo "· format"
-	@$(BIN)/ruff check --quiet . && echo "· lint"
-	@$(BIN)/mypy --no-error-summary && echo "· types"
-	@$(BIN)/python extension/protocol.py --check && echo "· generated files"
-	@$(BIN)/python -m pytest -q --no-header --no-summary tests/test_architecture.py tests/test_packaging.py
+check: $(STAMP) ## format, lint, types, generated files, architecture; quick
+	@failed=; step() { name=$$1; shift; if "$$@"; then echo "· $$name"; else echo "✗ $$name"; failed=1; fi; }; \
+	step format $(BIN)/ruff format --check --quiet .; \
+	step lint $(BIN)/ruff check --quiet .; \
+	step types $(BIN)/mypy --no-error-summary; \
+	step "generated files" $(BIN)/python extension/protocol.py --check; \
+	step architecture $(BIN)/python -m pytest -q --no-header tests/test_architecture.py; \
+	test -z "$$failed"
 
 format: $(STAMP) ## put the code in its form
 	@$(BIN)/ruff check --quiet --fix . ; $(BIN)/ruff format --quiet .
 
 bench: $(STAMP) ## figures beside their floors
-	@for bench in bench/[!_]*.py; do echo "· $$bench"; $(BIN)/python $$bench || exit 1; done
+	@for bench in $(BENCHES); do echo "· bench.$$bench"; $(BIN)/python -m bench.$$bench || failed=1; done; test -z "$$failed"
 
 clean: ## remove what was built here, .venv included
 	rm -rf .venv build dist agentnb/labextension extension/node_modules extension/lib extension/tsconfig.tsbuildinfo

@@ -1,3 +1,34 @@
-"""Agents that live in your notebook."""
+"""Agents that live in your notebook: `%load_ext agentnb`, or `from agentnb import Agent, tool`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentnb.agent import Agent
+from agentnb.errors import AgentnbError, ToolError
+from agentnb.models.fake import FakeModel
+from agentnb.prompting import to_blocks
+from agentnb.result import Result
+from agentnb.session import Session
+from agentnb.tools.function import tool
+from agentnb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
 __version__ = "0.1.0"
+__all__ = ["Agent", "AgentnbError", "FakeModel", "Result", "Session", "ToolError", "Workspace", "to_blocks", "tool"]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """What `%load_ext agentnb` calls."""
+    from agentnb.notebook import extension  # only here: a script that imports agentnb must not pay for IPython
+
+    extension.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """What `%unload_ext agentnb` calls."""
+    from agentnb.notebook import extension
+
+    extension.unload(shell)

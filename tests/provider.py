@@ -90,8 +90,8 @@ class Provider:
         try:
             while await self._serve_one(reader, writer):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client went, or the test is over
         finally:
             writer.close()
             self._tasks.discard(task)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import threading
 import time
@@ -110,7 +109,8 @@ def test_a_stopped_job_ends_after_its_clean_up(background: LoopThread) -> None:
 def interrupt_soon(when: threading.Event) -> None:
     def send() -> None:
         when.wait(5)
-        os.kill(os.getpid(), signal.SIGINT)
+        # To this very thread: a signal to the process may be taken by any, and then a sleep goes on.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     threading.Thread(target=send, daemon=True).start()
 
@@ -140,7 +140,8 @@ def test_an_interrupt_during_a_plain_function_stops_the_function(background: Loo
 
     def hang() -> None:
         started.set()
-        time.sleep(3600)
+        while True:
+            time.sleep(0.01)
 
     with pytest.raises(RunInterrupted):
         bridge.run_blocking(background, lambda foreground: foreground.run_sync(hang))

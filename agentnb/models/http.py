@@ -11,10 +11,9 @@ import contextlib
 import socket
 import ssl
 import urllib.request
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from agentnb.errors import ConnectionFailed, ModelError, StreamBroken
 
@@ -74,7 +73,7 @@ class Http:
         """
         import httpx
 
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host = host_of(url)
         with _named_failures(lambda reason: _not_reached(host, reason)):
             # The transport itself: httpx's client would double the cost of a request for cookies and redirects.
             transport, target = (await self._pool()).reach(url)
@@ -110,6 +109,11 @@ class Http:
             pool = self._pools[loop] = _Pool(self._ssl)
             await anext(pool.life)
         return pool
+
+
+def host_of(url: str) -> str:
+    """The host and port of a URL, as errors name it; of anything else, what there is."""
+    return url.partition("://")[2].partition("/")[0].rpartition("@")[2] or url
 
 
 class _Pool:
@@ -166,9 +170,11 @@ def _proxy_for(scheme: str, netloc: str, hostname: str) -> str | None:
 
 async def _blocks(response: httpx.Response, host: str) -> AsyncGenerator[bytes, None]:
     with _named_failures(lambda reason: StreamBroken(_broken(host, reason), retryable=True)):
-        # Asked not to compress, some servers do; undoing it costs time, so only where it was done.
-        compressed = "content-encoding" in response.headers
-        async for block in response.aiter_bytes() if compressed else response.aiter_raw():
+        stream = response.stream
+        # Asked not to compress, some servers do; httpx's own reading undoes it, and costs more than the rest.
+        if "content-encoding" in response.headers or not isinstance(stream, AsyncIterable):
+            stream = response.aiter_bytes()
+        async for block in stream:
             yield block
 
 
@@ -201,7 +207,9 @@ def _not_reached(host: str, reason: BaseException) -> ConnectionFailed:
     for cause in _causes(reason):
         match cause:
             case ssl.SSLError():
-                said = getattr(cause, "verify_message", "") or cause.reason or "the handshake failed"
+                # aiohttp's own error of this kind lacks what the one below it has.
+                found = (getattr(c, name, None) for c in _causes(cause) for name in ("verify_message", "reason"))
+                said = next((str(text) for text in found if text), "the handshake failed")
                 return ConnectionFailed(f"No secure connection to {host}: {said}. Check the address, or SSL_CERT_FILE.")
             case socket.gaierror():
                 return ConnectionFailed(
@@ -214,7 +222,7 @@ def _not_reached(host: str, reason: BaseException) -> ConnectionFailed:
                     retryable=True,
                 )
             case httpx.UnsupportedProtocol() | httpx.InvalidURL():
-                return ConnectionFailed(f"{host or 'The address'} cannot be reached: it must begin with http(s)://.")
+                return ConnectionFailed(f"{host} is not an address. Write it as http(s)://HOST:PORT/v1.")
             case httpx.ProxyError():
                 return ConnectionFailed(
                     f"The proxy did not reach {host}: {_one_line(cause)}. Check HTTPS_PROXY and NO_PROXY.",

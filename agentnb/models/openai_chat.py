@@ -6,12 +6,11 @@ import os
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from agentnb.errors import CredentialError, RequestRefused
 from agentnb.events import MessageEnd, ModelEvent
 from agentnb.models.base import Request
-from agentnb.models.http import Http, Reply
+from agentnb.models.http import Http, Reply, host_of
 from agentnb.models.openai_request import Dialect, Wire, format_request
 from agentnb.models.openai_stream import parse_stream
 from agentnb.models.refusal import Source, refused
@@ -92,7 +91,7 @@ class OpenAIChat:
                 yield event
 
     def _source(self, base: str) -> Source:
-        provider, host = self._dialect.provider, urlsplit(base).netloc.rpartition("@")[2]
+        provider, host = self._dialect.provider, host_of(base)
         if self._key_name is None:
             return Source(provider, host)
         key = self._environ.get(self._key_name, "").strip()
@@ -109,7 +108,7 @@ def _bases(base_url: str) -> tuple[str, ...]:
     if base.rpartition("/")[2] in ("v1", "v2", "v3", "v4"):
         return (base,)
     versioned = f"{base}/v1"
-    return (base, versioned) if urlsplit(base).path else (versioned, base)
+    return (base, versioned) if "/" in base.partition("://")[2] else (versioned, base)
 
 
 def _headers(source: Source) -> dict[str, str]:

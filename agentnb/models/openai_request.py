@@ -98,7 +98,7 @@ def format_request(
     head.update((k, v) for k, v in request.params.items() if k != "messages")
     if not head["stream"]:
         head.pop("stream_options", None)
-    messages = b",".join(_messages(request.messages, dialect, cache or WireCache()))
+    messages = b",".join(_messages(request.messages, dialect, WireCache() if cache is None else cache))
     try:
         return orjson.dumps(head)[:-1] + b',"messages":[' + messages + b"]}"
     except TypeError as reason:

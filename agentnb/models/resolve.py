@@ -65,10 +65,8 @@ def _remote(
     api_key_name: str | None,
     environ: Mapping[str, str],
 ) -> OpenAIChat:
-    if api_base is not None and urlsplit(api_base).scheme not in ("http", "https"):
-        raise UsageError(f"{api_base!r} is not a base URL. Write it as http://HOST:PORT/v1.")
     # A server on this machine rarely asks for a key, and must not be sent one that was meant for a provider.
-    own_server = api_base is not None and urlsplit(api_base).hostname in ("127.0.0.1", "localhost", "::1")
+    own_server = api_base is not None and _hostname(api_base) in ("127.0.0.1", "localhost", "::1")
     return OpenAIChat(
         model,
         http=http,
@@ -77,3 +75,13 @@ def _remote(
         dialect=Dialect(row.name, reasoning_field=row.reasoning_field, think_tags=row.think_tags),
         environ=environ,
     )
+
+
+def _hostname(base: str) -> str:
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{base!r} is not a base URL. Write it as http://HOST:PORT/v1.")
+    return parts.hostname

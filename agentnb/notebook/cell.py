@@ -48,32 +48,34 @@ class Order:
 
     options: Parsed
     prompt: str
-    variable: str | None
+    variables: tuple[str, ...] = ()
 
 
 def read(line: str, body: str | None) -> Order:
     """The order in a `%%agent` cell (`body` given) or a `%agent` line. Raises UsageError for a bad one."""
     magic = "%agent" if body is None else "%%agent"
-    variable = None
+    variables = []
     if assigned := re.match(r"\s*([^\W\d]\w*)\s*=?\s*<<", line):
-        variable, line = assigned[1], line[assigned.end() :]
+        variables.append(assigned[1])
+        line = line[assigned.end() :]
     options = parse(line, OPTIONS, magic, prompt=body is None)
     if options.has("help"):
-        return Order(options, "", None)
+        return Order(options, "")
     if body is not None and options.rest:
         raise UsageError(f"%%agent takes its prompt from the lines below; {options.rest!r} is not an option. {_SEE}")
     prompt = options.rest if body is None else body.strip("\n")
     if not prompt.strip():
         raise UsageError(f"{magic} needs a prompt. {_SEE}")
-    out = options.one("out")
-    if out and not out.isidentifier():
-        raise UsageError(f"--out takes the name of a variable, not {out!r}.")
+    if out := options.one("out"):
+        if not out.isidentifier():
+            raise UsageError(f"--out takes the name of a variable, not {out!r}.")
+        variables.append(out)
     shown = options.one("format")
     if shown and shown not in FORMATS:
         raise UsageError(
             f"--format {shown!r} is not known.{nearest(shown, FORMATS)} It is one of {', '.join(FORMATS)}."
         )
-    return Order(options, prompt, variable or out)
+    return Order(options, prompt, tuple(variables))
 
 
 _SEE = "See %%agent --help"

@@ -24,6 +24,7 @@ class Console:
         self._last = "\n\n"
         self._shown: dict[str, str] = {}
         self._stream = Stripper()
+        self._tenth = -1
 
     def line(self, text: str, style: str = "") -> None:
         """One line, on a line of its own."""
@@ -37,6 +38,17 @@ class Console:
     def problem(self, text: str) -> None:
         """A line that wants to be seen."""
         self.line(f"✗ {text}", _RED)
+
+    def progress(self, text: str, done: int, total: int) -> None:
+        """How far something is: in place on a terminal, elsewhere a line for each tenth."""
+        tenth = 10 * done // max(total, 1)
+        if self._coloured:
+            self._write(f"\r\x1b[K{text} {100 * done // max(total, 1)} %")
+            if done >= total:
+                self._write("\n")
+        elif tenth != self._tenth:
+            self.line(f"{text} {10 * tenth} %")
+        self._tenth = tenth
 
     def heading(self, source: str) -> None:
         """The first heading of a text cell; the rest of its words are for readers of the notebook."""
@@ -73,7 +85,7 @@ class Console:
         markdown, plain = data.get("text/markdown"), data.get("text/plain")
         if isinstance(markdown, str):
             # While it grows, an answer comes as Markdown alone, each open fence closed.
-            text = markdown if plain is not None else _OPEN_FENCE.sub("\n", markdown)
+            text = markdown if plain is not None else _OPEN_FENCE.sub("", markdown)
             text = text.replace("&lt;", "<")
         elif isinstance(plain, str):
             text = plain

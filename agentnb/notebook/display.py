@@ -64,7 +64,9 @@ class StaticDisplay:
         transcript = self._folder.transcript()
         for piece in self._renderer.pieces(transcript, closing=True):
             bundle = piece.make()
-            self._publisher.show(bundle.data, bundle.metadata, display_id=f"agentnb-{bundle.id}", update=False)
+            # The run is in the id: a front end that sees an id again changes the displays of earlier cells.
+            display_id = f"agentnb-{transcript.run_id}-{bundle.id}"
+            self._publisher.show(bundle.data, bundle.metadata, display_id=display_id, update=False)
         return transcript
 
 

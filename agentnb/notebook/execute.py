@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 SCRIPTED = "Scripted model: answers were written in advance; the tools really run."
 
-#: nbconvert's page without what it loads from elsewhere, but for TeX, where there may be some.
+#: nbconvert's page, its displays in line with its text, without what it loads from elsewhere (but for TeX, if any).
 _PAGE = """{% extends "lab/index.html.j2" %}
+{% block extra_css %}<style>
+.jp-OutputArea-child:not(.jp-OutputArea-executeResult) > .jp-RenderedHTMLCommon { padding-left: 17px }
+</style>{% endblock %}
 {% block html_head_js %}{% endblock %}
 {% block html_head_js_mathjax %}{% if resources.tex %}{{ super() }}{% endif %}{% endblock %}"""
 
@@ -71,9 +74,11 @@ def _read(source: Path) -> NotebookNode:
         notebook: NotebookNode = nbformat.read(source, as_version=4)  # type: ignore[no-untyped-call]  # untyped there
     except FileNotFoundError:
         raise UsageError(f"No notebook at {str(source)!r}. Check the path.") from None
-    except (OSError, ValueError, nbformat.ValidationError) as reason:
-        first = str(reason).partition("\n")[0]
-        raise UsageError(f"{source.name} cannot be read as a notebook: {first}") from None
+    except OSError as reason:
+        raise UsageError(f"{str(source)!r} cannot be read: {reason.strerror}.") from None
+    except (ValueError, nbformat.ValidationError, AttributeError, KeyError, TypeError):
+        # nbformat takes JSON of another shape for a notebook of some age, and stumbles.
+        raise UsageError(f"{source.name} is not a Jupyter notebook. Open it in JupyterLab to see why.") from None
     return notebook
 
 

@@ -23,6 +23,7 @@ class Extension:
         self.workspace = Workspace(shell.user_ns)
         self.magics = AgentMagics(shell, self.workspace)
         self._panel = Panel(shell, self.workspace)
+        self._in_cell = False
 
     def load(self) -> None:
         """Hook in."""
@@ -45,9 +46,10 @@ class Extension:
         self._panel.close()
         self.workspace.close()
 
-    @staticmethod
-    def await_agent(lines: list[str]) -> list[str]:
+    def await_agent(self, lines: list[str]) -> list[str]:
         """Rewrite a cell that begins with `%%agent` (or is one `%agent` line) to an awaited call."""
+        if self._in_cell:
+            return lines  # %%time and the like transform their body again, and cannot await
         start = next((at for at, line in enumerate(lines) if line.strip()), len(lines))
         head = lines[start] if start < len(lines) else ""
         if cell := re.match(r"%%agent(?=\s|$)(.*)", head):
@@ -59,8 +61,10 @@ class Extension:
 
     def _before_cell(self, info: ExecutionInfo) -> None:
         self.magics.cell_id = info.cell_id
+        self._in_cell = True
 
     def _after_cell(self, result: ExecutionResult) -> None:
+        self._in_cell = False
         error = result.error_in_exec or result.error_before_exec
         if error is not None and result.execution_count:
             self.magics.errors[result.execution_count] = self._traceback(error)

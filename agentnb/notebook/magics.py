@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from agentnb.errors import UsageError
-from agentnb.notebook import cell, pull, show
+from agentnb.notebook import cell, show
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
 from agentnb.notebook.options import Option, parse, usage
 from agentnb.result import Result
@@ -77,8 +77,8 @@ class AgentMagics(Magics):
     def _keep(self, order: cell.Order, result: Result) -> None:
         # As the value of an expression would be: `_`, `Out[n]`; shown it is already.
         self.shell.displayhook.update_user_ns(result)  # type: ignore[no-untyped-call]  # IPython has no types here
-        if order.variable:
-            self.shell.user_ns[order.variable] = result
+        for name in order.variables:
+            self.shell.user_ns[name] = result
 
     # Models
 
@@ -88,7 +88,7 @@ class AgentMagics(Magics):
         """Choose the model that answers; without a name, print the current one."""
         verb, _, rest = line.strip().partition(" ")
         if verb == "pull":
-            pull.pull(rest.strip() or self.workspace.model_name)
+            raise UsageError("later")
             return
         name, _, rest = line.strip().partition(" ") if not line.strip().startswith("-") else ("", "", line)
         options = parse(rest, _MODEL, "%model")

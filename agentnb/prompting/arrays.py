@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from agentnb.messages import Content, Text
 from agentnb.prompting.budget import CHARS_PER_TOKEN, mark
-from agentnb.prompting.plain import number, plural, scalar
+from agentnb.prompting.plain import plural, scalar
+from agentnb.prompting.table import span
 
 if TYPE_CHECKING:
     import numpy as np
 
 #: Above this, statistics come from evenly spread values.
 _EXACT_VALUES = 2_000_000
+_SAMPLED_VALUES = 500_000
 
 
 def numpy_array(value: np.ndarray[Any, Any], budget: int) -> tuple[Content, ...]:
@@ -47,13 +49,21 @@ def _shown(value: np.ndarray[Any, Any], edge: int) -> int:
     return math.prod(min(n, 2 * edge) for n in value.shape)
 
 
+def _spread(value: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """One value of each stretch: at equal distances, columns or a rhythm in the data would be missed."""
+    import numpy as np
+
+    stretch = value.size // _SAMPLED_VALUES
+    starts = np.arange(_SAMPLED_VALUES) * stretch
+    return value.flat[starts + np.random.default_rng(0).integers(0, stretch, _SAMPLED_VALUES)]
+
+
 def _statistics(value: np.ndarray[Any, Any]) -> str:
     if value.dtype.kind == "b" and value.size:
         return f", {plural(int(value.sum()), 'value')} true"
     if value.dtype.kind not in "iuf" or not value.size:
         return ""
-    step = -(-value.size // _EXACT_VALUES)
-    part = value if step == 1 else value.flat[::step]
+    part = value if value.size <= _EXACT_VALUES else _spread(value)
     missing = 0
     if value.dtype.kind == "f":
         real = part[part == part]
@@ -63,6 +73,6 @@ def _statistics(value: np.ndarray[Any, Any]) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # an infinity makes the mean NaN, and numpy says so
         low, high, mean = part.min().item(), part.max().item(), float(part.mean(dtype=float))
-    about = f" (of {plural(part.size, 'value')}, evenly spread)" if step > 1 else ""
+    about = f" (of {plural(part.size, 'value')}, evenly spread)" if value.size > _EXACT_VALUES else ""
     nan = f", {missing:,} NaN" if missing else ""
-    return f", {number(low)} to {number(high)}, mean {number(mean)}{nan}{about}"
+    return f", {span(low, high, mean)}{nan}{about}"

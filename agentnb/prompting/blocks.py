@@ -58,7 +58,8 @@ def to_blocks(value: object, budget: int = 2000) -> tuple[Content, ...]:
     """What a model is sent for `value`: text within about `budget` tokens, every cut marked, or a picture, a sound.
 
     Tables become shape, statistics and rows; figures pictures; models, dataclasses and containers JSON; paths what
-    the file holds. For a class of your own: `to_blocks.register(Molecule)(lambda m, budget: (Text(m.smiles),))`.
+    the file holds. For a class of your own: `to_blocks.register(Molecule)(lambda m, budget: (Text(m.smiles),))`;
+    agentnb itself always gives the budget.
     Raises PromptError where the value cannot be read (a path without a file).
     """
     for origin in origins(type(value)):

@@ -60,11 +60,11 @@ def cut(text: str, room: int, *, tail: float = 0.3) -> str:
         return text
     room = max(room - 50, 20)
     last = int(room * tail)
-    head = _whole_lines(text[: room - last])
-    end = _whole_lines(text[len(text) - last :][::-1])[::-1] if last else ""
+    head = _whole_lines(text[: room - last]).rstrip()
+    end = _whole_lines(text[len(text) - last :][::-1])[::-1].lstrip() if last else ""
     gap = "\n" if "\n" in text or room > 200 else " "
     left_out = mark(len(text) - len(head) - len(end), len(text), "characters")
-    return f"{head.rstrip()}{gap}{left_out}{gap}{end.lstrip()}".rstrip()
+    return f"{head}{gap}{left_out}{gap}{end}".strip() if end else f"{head}{gap}{left_out}"
 
 
 def _whole_lines(text: str) -> str:

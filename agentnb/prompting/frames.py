@@ -114,18 +114,19 @@ class _PandasTable:
         return [label(name) if name is not None else "(no name)" for name in self.frame.columns]
 
     @functools.cached_property
-    def _sampling(self) -> tuple[int, str]:
+    def _sampling(self) -> tuple[Sequence[int] | None, str]:
         return sampling(len(self.frame))
 
     def column(self, at: int) -> Column:
-        step = self._sampling[0]
-        series = self.frame.iloc[::step, at]
+        positions = self._sampling[0]
+        series = self.frame.iloc[:, at]
+        series = series if positions is None else series.iloc[list(positions)]
         missing = int(series.isna().sum())
         present = series.dropna() if missing else series
         summary = _pandas_summary(present) if len(present) else ""
         if missing and missing == len(series):
             return Column(self.names[at], str(series.dtype), "all null")
-        return Column(self.names[at], _pandas_dtype(present), nulls(missing, len(series), step), summary)
+        return Column(self.names[at], _pandas_dtype(present), nulls(missing, len(series), self.height), summary)
 
     def rows(self, positions: Sequence[int], columns: int) -> list[list[str]]:
         part = self.frame.iloc[list(positions), :columns]
@@ -180,7 +181,7 @@ class _PolarsTable:
 
     @property
     def title(self) -> str:
-        return self.kind + sampling(self.frame.height)[1]
+        return self.kind + self._sampling[1]
 
     @property
     def height(self) -> int:
@@ -190,15 +191,21 @@ class _PolarsTable:
     def names(self) -> Sequence[str]:
         return [label(name) or "(no name)" for name in self.frame.columns]
 
+    @functools.cached_property
+    def _sampling(self) -> tuple[Sequence[int] | None, str]:
+        return sampling(self.frame.height)
+
     def column(self, at: int) -> Column:
-        step = sampling(self.frame.height)[0]
+        positions = self._sampling[0]
         series = self.frame.to_series(at)
-        series = series.gather_every(step) if step > 1 else series
+        series = series if positions is None else series.gather(list(positions))
         missing = series.null_count()
         if missing and missing == len(series):
             return Column(self.names[at], str(series.dtype), "all null")
         summary = _polars_summary(series.drop_nulls()) if len(series) else ""
-        return Column(self.names[at], one_line(str(series.dtype), 40), nulls(missing, len(series), step), summary)
+        return Column(
+            self.names[at], one_line(str(series.dtype), 40), nulls(missing, len(series), self.height), summary
+        )
 
     def rows(self, positions: Sequence[int], columns: int) -> list[list[str]]:
         part = self.frame[list(positions), :columns]

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 from typing import TYPE_CHECKING
 
 from agentnb.errors import PromptError
 from agentnb.messages import Image
+from agentnb.prompting.budget import one_line
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -64,10 +66,13 @@ def image_from_bytes(data: bytes, alt: str) -> Image:
             return Image(data, kind, alt=alt)
         raise PromptError(f"{alt} must be scaled or converted before it is sent. Run: pip install pillow") from None
     try:
-        with PIL.Image.open(io.BytesIO(data)) as picture:
-            return image_from_pillow(picture, alt)
-    except OSError as error:
-        raise PromptError(f"{alt} cannot be read as a picture: {error}.") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata, which is not sent
+            with PIL.Image.open(io.BytesIO(data)) as picture:
+                return image_from_pillow(picture, alt)
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        reason = one_line(str(error), 100)
+        raise PromptError(f"{alt} cannot be read as a picture: {reason}.") from None
 
 
 def image_from_pillow(picture: PIL.Image.Image, alt: str) -> Image:

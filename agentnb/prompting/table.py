@@ -6,6 +6,7 @@ Rows are evenly spread over the table, not its head: a table sorted by group sho
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -155,12 +156,17 @@ def _narrowed(lines: list[list[str]], columns: int, room: int) -> int:
 
 
 def spread(height: int, count: int) -> Sequence[int]:
-    """`count` positions from the first row to the last, evenly spread."""
+    """`count` positions spread over the rows, the first and the last among them; the same ones each time.
+
+    Each is drawn within its own stretch: at equal distances, data with a rhythm (weekdays, shops in turn) would
+    show one beat only.
+    """
     if count >= height:
         return range(height)
-    if count == 1:
-        return [0]
-    return [round(at * (height - 1) / (count - 1)) for at in range(count)]
+    draw = random.Random(height).random
+    each = height / count
+    inner = [int((at + draw()) * each) for at in range(1, count - 1)]
+    return [0, *inner, height - 1] if count > 1 else [0]
 
 
 def _csv(lines: Sequence[Sequence[str]]) -> str:
@@ -219,16 +225,15 @@ def _value(value: object) -> str:
     return one_line(text, 30) if text.strip() else repr(text)
 
 
-def sampling(height: int) -> tuple[int, str]:
-    """The step between rows for statistics, and the note that says so where it is not 1."""
+def sampling(height: int) -> tuple[Sequence[int] | None, str]:
+    """The rows that statistics are made of, and the note that says so; None and no note for all of them."""
     if height <= EXACT_ROWS:
-        return 1, ""
-    step = -(-height // SAMPLED_ROWS)
-    return step, f" (statistics of {plural(-(-height // step), 'row')}, evenly spread)"
+        return None, ""
+    return spread(height, SAMPLED_ROWS), f" (statistics of {plural(SAMPLED_ROWS, 'row')}, evenly spread)"
 
 
-def nulls(count: int, of: int, step: int) -> str:
-    """`2 nulls`, or a share where the rows are a sample."""
+def nulls(count: int, of: int, whole: int) -> str:
+    """`2 nulls`, or a share where the rows are a sample of the whole."""
     if not count:
         return ""
-    return plural(count, "null") if step == 1 else f"about {100 * count / of:.3g} % nulls"
+    return plural(count, "null") if of == whole else f"about {100 * count / of:.3g} % nulls"

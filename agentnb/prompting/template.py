@@ -105,7 +105,8 @@ def _compiled(expression: str) -> types.CodeType:
             try:
                 return compile(expression, "<prompt>", "eval", dont_inherit=True)
             except SyntaxError as plain:
-                try:  # in parentheses an expression may go over several lines and end in a comment
+                try:  # in brackets an expression may go over several lines and end in a comment
+                    compile(f"[{expression}\n]", "<prompt>", "eval", dont_inherit=True)  # not `a) + (b`
                     return compile(f"({expression}\n)", "<prompt>", "eval", dont_inherit=True)
                 except SyntaxError:
                     raise plain from None

@@ -21,8 +21,8 @@ from agentnb.transcript import ToolRun, Transcript
 Format: TypeAlias = Literal["markdown", "text", "code", "json", "html", "math"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-_THINKING_CHARS = 12_000
-_THINKING_TAIL = 2_000
+_THINKING_CHARS = 8000
+_THINKING_TAIL = 2000
 _IMAGE_BYTES = 2_000_000
 _IMAGES_PER_CALL = 8
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -32,6 +32,7 @@ _SIGNS = {
     "running": ("●", cards.BLUE),
     "done": ("✓", cards.GREEN),
     "error": ("✗", cards.RED),
+    "stopped": ("■", cards.AMBER),
 }
 _OUTCOMES = {
     "max_rounds": "stopped at the limit of rounds",
@@ -213,14 +214,12 @@ def _thinking(at: str, text: str, *, is_open: bool) -> Piece:
 
 def _card(at: str, call: ToolCall, transcript: Transcript) -> Piece:
     run = transcript.tools.get(call.id) or ToolRun(call.id)
-    status = run.status
-    if transcript.outcome is not None and run.result is None:
-        status = "error"
+    status = "stopped" if transcript.outcome is not None and run.result is None else run.status
 
     def make() -> Bundle:
         sign, colour = _SIGNS[status]
         title, outcome = calls.signature(call), calls.outcome(run)
-        if status == "error" and run.result is None:
+        if status == "stopped":
             outcome = "not answered"
         sections = _sections(call, run)
         is_open = bool(run.output if run.result is None else run.result.is_error)
@@ -229,7 +228,7 @@ def _card(at: str, call: ToolCall, transcript: Transcript) -> Piece:
         lines += [f"{s.label}:\n{s.text}" for s in sections if s.label != "arguments" and s.text != outcome]
         return Bundle(at, {"text/html": html, "text/plain": "\n".join(lines)})
 
-    return Piece(at, (len(call.arguments), status, len(run.output)), 2000, status in ("done", "error"), make)
+    return Piece(at, (len(call.arguments), status, len(run.output)), 2000, status in ("done", "error", "stopped"), make)
 
 
 def _sections(call: ToolCall, run: ToolRun) -> list[Section]:

@@ -17,7 +17,8 @@ from agentnb.render.terminal import clean
 
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _IMAGE = re.compile(r"!+(?=\[)")
-_PICTURE = re.compile(r"!(?=\[[^\n]*?\]\s?[(\[])")
+#: Without one of these, no `![` is a picture.
+_TARGET = re.compile(r"\][(\[:]")
 #: Where a destination begins: an inline link or image, a reference definition, TeX's \href and friends.
 _DESTINATION = re.compile(r"\](?=[(:])|\\(?=(?:href|url|includegraphics)\b)")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*:", re.IGNORECASE)
@@ -46,6 +47,20 @@ class _Region:
 
     kind: _Kind
     text: str
+    pictures: bool = False
+
+    @property
+    def hazard(self) -> bool:
+        """Whether this code would do harm if it were not taken for code."""
+        return self.kind != "words" and self.broken != self.text
+
+    @property
+    def broken(self) -> str:
+        """The code, with invisible characters that keep HTML and links apart."""
+        code = _TAG.sub("<" + _ZERO_WIDTH_SPACE, self.text)
+        if self.pictures:
+            code = _IMAGE.sub(r"\g<0>" + _ZERO_WIDTH_SPACE, code)
+        return _DESTINATION.sub(lambda m: m[0] + (_ZERO_WIDTH_SPACE if _unsafe(m) else ""), code)
 
     @property
     def doubtful(self) -> bool:
@@ -53,13 +68,14 @@ class _Region:
         if self.kind == "span":
             return _PLAIN_SPAN.fullmatch(self.text) is None
         opening = self.text.partition("\n")[0]
-        return self.kind == "odd" or "|" in opening or _hazard(opening)
+        return self.kind == "odd" or "|" in opening or _Region(self.kind, opening, self.pictures).hazard
 
 
 def safe(text: str) -> str:
     """`text` such that no renderer finds HTML, a picture to load, or a link to anything but a page or an address."""
-    regions = list(_regions(clean(text)))
-    hazards = any(region.kind != "words" and _hazard(region.text) for region in regions)
+    text = clean(text)
+    regions = list(_regions(text, pictures=_TARGET.search(text) is not None))
+    hazards = any(region.hazard for region in regions)
     # Where math may begin, math may swallow the mark that begins or ends code; never in a fence at the margin.
     math = hazards and any(region.kind != "fence" and _MAY_BE_MATH.search(region.text) for region in regions)
     out = _join(regions, broken=math)
@@ -82,12 +98,8 @@ def _join(regions: list[_Region], *, broken: bool) -> str:
         if region.kind == "words":
             out.append(_escape(region.text))
             continue
-        out.append(_break(region.text) if broken or region.doubtful else region.text)
+        out.append(region.broken if broken or region.doubtful else region.text)
     return "".join(out)
-
-
-def _hazard(code: str) -> bool:
-    return bool(_TAG.search(code) or _PICTURE.search(code) or any(map(_unsafe, _DESTINATION.finditer(code))))
 
 
 def _escape(text: str) -> str:
@@ -105,12 +117,6 @@ def _escape_words(text: str) -> str:
     return _IMAGE.sub("", _TAG.sub("&lt;", text))
 
 
-def _break(code: str) -> str:
-    """Inside code that some front end might not take for code: invisible characters keep HTML and links apart."""
-    code = _IMAGE.sub(r"\g<0>" + _ZERO_WIDTH_SPACE, _TAG.sub("<" + _ZERO_WIDTH_SPACE, code))
-    return _DESTINATION.sub(lambda m: m[0] + (_ZERO_WIDTH_SPACE if _unsafe(m) else ""), code)
-
-
 def _defuse_destinations(text: str) -> str:
     return _DESTINATION.sub(lambda m: m[0] + "\\" if _unsafe(m) else m[0], text)
 
@@ -126,7 +132,7 @@ def _unsafe(match: re.Match[str]) -> bool:
     return scheme is not None and scheme[0].lower() not in _SAFE_SCHEMES
 
 
-def _regions(text: str) -> Iterator[_Region]:
+def _regions(text: str, *, pictures: bool) -> Iterator[_Region]:
     """Fenced blocks, then code spans within the rest, in order. A fence left open is closed."""
     words: list[str] = []
     code: list[str] = []
@@ -136,24 +142,24 @@ def _regions(text: str) -> Iterator[_Region]:
         match = None if fence else _FENCE.match(line)
         if match and not (match[2][0] == "`" and "`" in match[3]):
             # What stands before the fence (a quote mark, a bullet) is not code.
-            yield from _spans("".join(words) + match[1])
+            yield from _spans("".join(words) + match[1], pictures=pictures)
             kind = "nested" if match[1] else "fence"
             words, fence, code = [], match[2], [line[match.end(1) :]]
         elif fence:
             code.append(line)
             mark = line.strip(" \t>\n")
             if mark.startswith(fence) and not mark.strip(fence[0]):
-                yield _Region(kind, "".join(code))
+                yield _Region(kind, "".join(code), pictures)
                 fence = ""
         else:
             words.append(line)
     if fence:
-        yield _Region(kind, "".join(code) + ("" if code[-1].endswith("\n") else "\n") + fence)
+        yield _Region(kind, "".join(code) + ("" if code[-1].endswith("\n") else "\n") + fence, pictures)
     else:
-        yield from _spans("".join(words))
+        yield from _spans("".join(words), pictures=pictures)
 
 
-def _spans(text: str) -> Iterator[_Region]:
+def _spans(text: str, *, pictures: bool) -> Iterator[_Region]:
     """Code spans, which never cross a blank line, and what is around them."""
     for paragraph in _BLANK.split(text):
         escaped = "\\`" in paragraph
@@ -169,7 +175,7 @@ def _spans(text: str) -> Iterator[_Region]:
                 close = later[0] + len(run[0])
                 yield _Region("words", paragraph[end : run.start()])
                 odd = escaped or _ADDRESS.search(paragraph, max(0, run.start() - 500), run.start())
-                yield _Region("odd" if odd else "span", paragraph[run.start() : close])
+                yield _Region("odd" if odd else "span", paragraph[run.start() : close], pictures)
                 end = close
         yield _Region("words", paragraph[end:])
 

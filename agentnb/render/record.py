@@ -24,7 +24,7 @@ from agentnb.transcript import Transcript
 
 #: The MIME type under which the last output of a run carries it.
 RUN_MIME = "application/vnd.agentnb.run+json"
-_MAX_CHARS = 32_000
+_MAX_CHARS = 16_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Provenance:
 
 
 def record(transcript: Transcript, provenance: Provenance) -> dict[str, JSON]:
-    """The run as JSON of at most about 32,000 characters: texts are cut first, then the middle messages are left out.
+    """The run as JSON of at most about 16,000 characters: texts are cut first, then the middle messages are left out.
 
     Ids that a provider made up are replaced by numbers, so the same run gives the same record.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -159,7 +160,7 @@ class Lab:
     def finished(self, index: int) -> None:
         """Wait until a cell has an execution count, that is, until it ran."""
         number = self.cell(index).locator(".jp-InputPrompt").first
-        number.filter(has_text="]:").filter(has_not_text="*").filter(has_not_text="[ ]").wait_for(timeout=PATIENCE * 1e3)
+        number.filter(has_text=re.compile(r"\[\d+\]")).wait_for()
 
     def execute(self, command: str, **arguments: object) -> None:
         """Execute a command of the application."""
@@ -168,7 +169,9 @@ class Lab:
     def show_sidebar(self) -> Locator:
         """Open the agent sidebar."""
         self.page.wait_for_function("() => window.jupyterapp")
-        self.page.evaluate("async () => { await jupyterapp.restored; jupyterapp.shell.activateById('agentnb-sidebar') }")
+        self.page.evaluate(
+            "async () => { await jupyterapp.restored; jupyterapp.shell.activateById('agentnb-sidebar') }"
+        )
         sidebar = self.page.locator("#agentnb-sidebar")
         sidebar.wait_for(state="visible")
         return sidebar

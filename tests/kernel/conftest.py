@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from queue import Empty
 
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+
+from tests.provider import Answer, Asked, Provider, provider
 
 #: Seconds after which a cell that has not ended fails its test.
 PATIENCE = 30.0
@@ -116,7 +121,7 @@ class Kernel:
 
     def value(self, expression: str) -> str:
         """What an expression prints."""
-        return self.ok(f"print({expression})").stdout.rstrip("\n")
+        return self.ok(f"print(({expression}))").stdout.rstrip("\n")
 
     def interrupt(self) -> None:
         """The stop button."""
@@ -142,3 +147,39 @@ def kernel(_kernel: Kernel) -> Kernel:
     _kernel.ok("%load_ext agentnb\n%unload_ext agentnb\n%load_ext agentnb")
     _kernel.ok("from agentnb import FakeModel, tool\nfrom agentnb.models.fake import call\nws = %agentnb")
     return _kernel
+
+
+class ThreadedProvider:
+    """A scripted provider on a loop of its own, for kernels: see `tests/provider.py`."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._open: list[AbstractAsyncContextManager[Provider]] = []
+
+    def serve(self, *answers: Answer | Callable[[Asked], Answer]) -> Provider:
+        """Serve these answers; returns the running provider."""
+        manager = provider(*answers)
+        self._open.append(manager)
+        return asyncio.run_coroutine_threadsafe(manager.__aenter__(), self._loop).result(5)
+
+    def wait(self, event: asyncio.Event, seconds: float = 5) -> None:
+        """Wait for one of the provider's events."""
+        asyncio.run_coroutine_threadsafe(asyncio.wait_for(event.wait(), seconds), self._loop).result(seconds + 1)
+
+    def close(self) -> None:
+        """Stop serving."""
+        for manager in self._open:
+            asyncio.run_coroutine_threadsafe(manager.__aexit__(None, None, None), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+
+@pytest.fixture
+def remote() -> Iterator[ThreadedProvider]:
+    """Providers for the kernel to talk to."""
+    threaded = ThreadedProvider()
+    yield threaded
+    threaded.close()

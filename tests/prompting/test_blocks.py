@@ -80,7 +80,12 @@ def test_a_message_gives_what_it_says() -> None:
 
 def test_pictures_and_tables_in_a_container_are_shown_one_by_one() -> None:
     blocks = to_blocks({"plot": Image(PNG), "best": pd.DataFrame({"a": [1]}), "n": 3})
-    assert blocks == snapshot((Text(text='`plot`:'), Image(data=b'\x89PNG\r\n\x1a\n\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01'), Text(text="""\
+    assert blocks == snapshot(
+        (
+            Text(text="`plot`:"),
+            Image(data=b"\x89PNG\r\n\x1a\n\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x01"),
+            Text(
+                text="""\
 `best`:
 DataFrame, 1 row × 1 column:
 Columns: a (int64)
@@ -90,7 +95,10 @@ a
 ```
 `n`:
 3\
-""")))
+"""
+            ),
+        )
+    )
     assert "3 of 15 members left out" in told([pd.DataFrame({"a": [1]})] * 15)
 
 
@@ -109,7 +117,7 @@ def test_a_user_may_replace_what_a_library_object_becomes() -> None:
     code = (
         "import pandas as pd; from agentnb.messages import Text; from agentnb.prompting import to_blocks\n"
         "to_blocks.register(pd.DataFrame)(lambda _df, _budget: (Text('mine'),))\n"
-        "print(to_blocks(pd.DataFrame({'a': [1]}))[0].text, to_blocks(pd.Series([1]))[0].text[:6])"
+        "print(to_blocks(pd.DataFrame({'a': [1]}), 9)[0].text, to_blocks(pd.Series([1]), 9)[0].text[:6])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "mine Series\n", done.stderr

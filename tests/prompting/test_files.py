@@ -127,4 +127,4 @@ def test_bytes_are_sniffed() -> None:
     assert only(png) == Image(png, "image/png", alt="Image")
     assert only(WAV) == Audio(WAV, "audio/wav")
     assert told(b"abc") == told(bytearray(b"abc")) == told(memoryview(b"abc")) == "abc"
-    assert told(b"\0\1\2") == snapshot('bytes, 3 bytes, starting with 00 01 02')
+    assert told(b"\0\1\2") == snapshot("bytes, 3 bytes, starting with 00 01 02")

@@ -1,3 +1,4 @@
+# ruff: noqa: E501  what is sent is shown in whole lines
 from __future__ import annotations
 
 import hashlib
@@ -55,24 +56,23 @@ and by how much?
 - sex (str, 7 nulls): 2 values: male 172, female 165
 - year (int64): 2007 to 2009, mean 2008
 
-16 rows, evenly spread (… 328 of 344 rows left out …):
+15 rows, evenly spread (… 329 of 344 rows left out …):
 ```csv
 species,bill_mm,mass_g,sex,year
 Adelie,32.1,2700,male,2007
-Adelie,34.7,4175,female,2009
-Adelie,37.3,5650,male,2008
-Adelie,39.9,3500,female,2007
-Adelie,38.8,3650,female,2008
-Adelie,41.4,5125,male,2007
-Chinstrap,44,2975,female,2009
-Chinstrap,46.6,4450,male,2008
-Chinstrap,49.2,5925,female,2007
-Chinstrap,51.8,3775,male,2009
-Chinstrap,54.4,5250,female,2008
-Gentoo,57,3100,male,2007
-Gentoo,55.9,3250,male,2008
-Gentoo,58.5,4725,female,2007
-Gentoo,33.6,6200,male,2009
+Adelie,36.8,3900,female,2008
+Adelie,44.7,4675,male,2007
+Adelie,58.9,4625,female,2009
+Adelie,34,6100,male,2008
+Chinstrap,36.6,3950,female,2007
+Chinstrap,48.2,6050,female,2007
+Chinstrap,43.4,4875,male,2007
+Chinstrap,47.6,4325,male,2008
+Chinstrap,57.6,4825,female,2009
+Gentoo,54.9,3375,male,2008
+Gentoo,51.7,3800,male,2007
+Gentoo,52.7,3675,male,2007
+Gentoo,40.5,,female,2008
 Gentoo,36.2,4050,female,2008
 ```
 
@@ -162,20 +162,36 @@ def test_names_resolve_in_comprehensions_and_lambdas() -> None:
 
 
 def test_an_undefined_name_names_the_nearest_and_nothing_is_sent() -> None:
-    assert message("{{slaes}}", sales=1) == snapshot("{{slaes}}: there is no variable 'slaes'. Did you mean 'sales'? Nothing was sent.")
-    assert message("{{lenn(x)}}", x=1) == snapshot("{{lenn(x)}}: there is no variable 'lenn'. Did you mean 'len'? Nothing was sent.")
-    assert message("{{zzqq}}") == snapshot("{{zzqq}}: there is no variable 'zzqq'. For literal double braces write {{{{zzqq}}}}. Nothing was sent.")
-    assert message(r"\frac{{a}}{{b}}", alpha=1) == snapshot("{{a}}: there is no variable 'a'. For literal double braces write {{{{a}}}}. Nothing was sent.")
+    assert message("{{slaes}}", sales=1) == snapshot(
+        "{{slaes}}: there is no variable 'slaes'. Did you mean 'sales'? Nothing was sent."
+    )
+    assert message("{{lenn(x)}}", x=1) == snapshot(
+        "{{lenn(x)}}: there is no variable 'lenn'. Did you mean 'len'? Nothing was sent."
+    )
+    assert message("{{zzqq}}") == snapshot(
+        "{{zzqq}}: there is no variable 'zzqq'. For literal double braces write {{{{zzqq}}}}. Nothing was sent."
+    )
+    assert message(r"\frac{{a}}{{b}}", alpha=1) == snapshot(
+        "{{a}}: there is no variable 'a'. For literal double braces write {{{{a}}}}. Nothing was sent."
+    )
 
 
 def test_a_failing_expression_is_told_in_one_line() -> None:
     df = penguins(3)
-    assert message("{{df.specie}}", df=df) == snapshot("{{df.specie}}: AttributeError: 'DataFrame' object has no attribute 'specie'. Did you mean 'species'? Nothing was sent.")
-    assert message("{{df['specie']}}", df=df) == snapshot("{{df['specie']}}: KeyError: 'specie'. Did you mean 'species'? Nothing was sent.")
+    assert message("{{df.specie}}", df=df) == snapshot(
+        "{{df.specie}}: AttributeError: 'DataFrame' object has no attribute 'specie'. Did you mean 'species'? Nothing was sent."
+    )
+    assert message("{{df['specie']}}", df=df) == snapshot(
+        "{{df['specie']}}: KeyError: 'specie'. Did you mean 'species'? Nothing was sent."
+    )
     assert message("{{d['x']}}", d={"y": 1}) == snapshot("{{d['x']}}: KeyError: 'x'. Nothing was sent.")
-    assert message("{{1/0}}") == snapshot('{{1/0}}: ZeroDivisionError: division by zero. Nothing was sent.')
-    assert message("{{f()}}", f=_raise(ValueError("two\nlines"))) == snapshot('{{f()}}: ValueError: two lines. Nothing was sent.')
-    assert message("{{f()}}", f=_raise(NameError("name 'q' is not defined", name="q"))) == snapshot("{{f()}}: NameError: name 'q' is not defined. Nothing was sent.")
+    assert message("{{1/0}}") == snapshot("{{1/0}}: ZeroDivisionError: division by zero. Nothing was sent.")
+    assert message("{{f()}}", f=_raise(ValueError("two\nlines"))) == snapshot(
+        "{{f()}}: ValueError: two lines. Nothing was sent."
+    )
+    assert message("{{f()}}", f=_raise(NameError("name 'q' is not defined", name="q"))) == snapshot(
+        "{{f()}}: NameError: name 'q' is not defined. Nothing was sent."
+    )
 
 
 def _raise(error: Exception) -> Callable[[], None]:
@@ -200,9 +216,13 @@ def test_users_teach_to_blocks_their_classes() -> None:
 
 def test_a_renderer_that_fails_or_returns_no_blocks_is_named() -> None:
     to_blocks.register(Molecule)(lambda _m, _budget: 1 / 0)
-    assert message("{{m}}", m=Molecule()) == snapshot('{{m}}: a Molecule that cannot be shown: ZeroDivisionError: division by zero. Nothing was sent.')
+    assert message("{{m}}", m=Molecule()) == snapshot(
+        "{{m}}: a Molecule that cannot be shown: ZeroDivisionError: division by zero. Nothing was sent."
+    )
     to_blocks.register(Molecule)(lambda _m, _budget: "CCO")
-    assert message("{{m}}", m=Molecule()) == snapshot("{{m}}: what is registered for Molecule must return a tuple of blocks such as (Text('…'),). Nothing was sent.")
+    assert message("{{m}}", m=Molecule()) == snapshot(
+        "{{m}}: what is registered for Molecule must return a tuple of blocks such as (Text('…'),). Nothing was sent."
+    )
 
 
 class Broken:
@@ -229,7 +249,7 @@ def test_large_values_share_what_small_ones_leave() -> None:
 
 def test_every_cut_is_reported_and_only_those_made_here() -> None:
     filled = fill("{{a}}\n{{b}}", {"a": "x" * 10_000, "b": "… 5 of 6 rows left out …"}, budget=500)
-    assert filled.cuts == snapshot(('a: 8,050 of 10,000 characters left out', ))
+    assert filled.cuts == snapshot(("a: 8,050 of 10,000 characters left out",))
 
 
 def test_provenance_is_the_hash_of_what_was_sent() -> None:

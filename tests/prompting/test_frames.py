@@ -1,6 +1,8 @@
+# ruff: noqa: E501  what is sent is shown in whole lines
 from __future__ import annotations
 
 import datetime
+import re
 import time
 from collections.abc import Callable
 
@@ -30,28 +32,27 @@ DataFrame, 344 rows × 5 columns:
 - sex (str, 7 nulls): 2 values: male 172, female 165
 - year (int64): 2007 to 2009, mean 2008
 
-20 rows, evenly spread (… 324 of 344 rows left out …):
+19 rows, evenly spread (… 325 of 344 rows left out …):
 ```csv
 species,bill_mm,mass_g,sex,year
 Adelie,32.1,2700,male,2007
-Adelie,43.7,4800,male,2007
-Adelie,55.3,3275,male,2007
-Adelie,39.4,5375,male,2007
-Adelie,51,3850,male,2007
-Adelie,35.1,5950,male,2007
-Adelie,46.7,4425,male,2007
-Chinstrap,58.3,2900,male,2007
-Chinstrap,42.4,5000,male,2007
-Chinstrap,54,3475,male,2007
-Chinstrap,41.8,3275,female,2008
-Chinstrap,53.4,5375,female,2008
-Chinstrap,37.5,3850,female,2008
-Gentoo,49.1,5950,female,2008
-Gentoo,33.2,4425,female,2008
-Gentoo,44.8,2900,female,2008
-Gentoo,56.4,5000,female,2008
-Gentoo,40.5,,female,2008
-Gentoo,52.1,5575,female,2008
+Adelie,38.4,5500,male,2007
+Adelie,35.2,5925,male,2009
+Adelie,43.6,4825,male,2008
+Adelie,55.2,3300,male,2008
+Adelie,43,,female,2009
+Chinstrap,36.1,5825,male,2007
+Chinstrap,44,2975,female,2009
+Chinstrap,37.1,5700,male,2007
+Chinstrap,56.1,3200,male,2009
+Chinstrap,58.7,4675,female,2008
+Chinstrap,40.7,3425,female,2009
+Chinstrap,47,6225,female,2009
+Gentoo,47.5,4350,male,2009
+Gentoo,48,,female,2009
+Gentoo,43.2,4925,male,2009
+Gentoo,53.2,5425,female,2007
+Gentoo,37.3,3900,female,2007
 Gentoo,36.2,4050,female,2008
 ```\
 """)
@@ -66,28 +67,27 @@ polars DataFrame, 344 rows × 5 columns:
 - sex (String, 7 nulls): 2 values: male 172, female 165
 - year (Int64): 2007 to 2009, mean 2008
 
-20 rows, evenly spread (… 324 of 344 rows left out …):
+19 rows, evenly spread (… 325 of 344 rows left out …):
 ```csv
 species,bill_mm,mass_g,sex,year
 Adelie,32.1,2700,male,2007
-Adelie,43.7,4800,male,2007
-Adelie,55.3,3275,male,2007
-Adelie,39.4,5375,male,2007
-Adelie,51,3850,male,2007
-Adelie,35.1,5950,male,2007
-Adelie,46.7,4425,male,2007
-Chinstrap,58.3,2900,male,2007
-Chinstrap,42.4,5000,male,2007
-Chinstrap,54,3475,male,2007
-Chinstrap,41.8,3275,female,2008
-Chinstrap,53.4,5375,female,2008
-Chinstrap,37.5,3850,female,2008
-Gentoo,49.1,5950,female,2008
-Gentoo,33.2,4425,female,2008
-Gentoo,44.8,2900,female,2008
-Gentoo,56.4,5000,female,2008
-Gentoo,40.5,,female,2008
-Gentoo,52.1,5575,female,2008
+Adelie,38.4,5500,male,2007
+Adelie,35.2,5925,male,2009
+Adelie,43.6,4825,male,2008
+Adelie,55.2,3300,male,2008
+Adelie,43,,female,2009
+Chinstrap,36.1,5825,male,2007
+Chinstrap,44,2975,female,2009
+Chinstrap,37.1,5700,male,2007
+Chinstrap,56.1,3200,male,2009
+Chinstrap,58.7,4675,female,2008
+Chinstrap,40.7,3425,female,2009
+Chinstrap,47,6225,female,2009
+Gentoo,47.5,4350,male,2009
+Gentoo,48,,female,2009
+Gentoo,43.2,4925,male,2009
+Gentoo,53.2,5425,female,2007
+Gentoo,37.3,3900,female,2007
 Gentoo,36.2,4050,female,2008
 ```\
 """)
@@ -135,25 +135,25 @@ Series, 1,000 values:
 ```csv
 value
 0
-50
-100
-150
-200
-250
-300
-350
-400
-450
-500
-549
-599
-649
-699
-749
-799
-849
-899
-949
+84
+127
+147
+207
+260
+311
+379
+387
+460
+493
+547
+581
+650
+677
+736
+763
+855
+880
+926
 999
 ```\
 """)
@@ -161,30 +161,29 @@ value
 polars Series, 1,000 values:
 - n (Int64): 0 to 999, mean 499.5
 
-22 rows, evenly spread (… 978 of 1,000 rows left out …):
+21 rows, evenly spread (… 979 of 1,000 rows left out …):
 ```csv
 n
 0
-48
-95
-143
-190
-238
-285
-333
-381
-428
-476
-523
-571
-618
-666
-714
-761
-809
-856
-904
-951
+84
+127
+147
+207
+260
+311
+379
+387
+460
+493
+547
+581
+650
+677
+736
+763
+855
+880
+926
 999
 ```\
 """)
@@ -249,12 +248,12 @@ DataFrame, 30 rows × 9 columns:
 ```csv
 a,a,7,when,kind,flag,void,inf,long
 1,x,{'k': 1},2020-01-01 12:00:00,p,True,,inf,"a long text, a long text, a long text, a long text, a long…"
-2.5,,"[1, 2]",2020-01-01 12:00:00,q,True,,inf,"a long text, a long text, a long text, a long text, a long…"
-s,,2020-01-01,2020-01-01 12:00:00,q,True,,inf,"a long text, a long text, a long text, a long text, a long…"
-1,x,{'k': 1},2020-01-01 12:00:00,p,True,,inf,"a long text, a long text, a long text, a long text, a long…"
 s,,2020-01-01,2020-01-01 12:00:00,q,False,,-inf,"a long text, a long text, a long text, a long text, a long…"
-1,x,{'k': 1},2020-01-01 12:00:00,p,False,,-inf,"a long text, a long text, a long text, a long text, a long…"
+s,,2020-01-01,2020-01-01 12:00:00,q,True,,inf,"a long text, a long text, a long text, a long text, a long…"
+s,,2020-01-01,2020-01-01 12:00:00,q,False,,-inf,"a long text, a long text, a long text, a long text, a long…"
+s,,2020-01-01,2020-01-01 12:00:00,q,False,,-inf,"a long text, a long text, a long text, a long text, a long…"
 2.5,,"[1, 2]",2020-01-01 12:00:00,q,False,,-inf,"a long text, a long text, a long text, a long text, a long…"
+s,,2020-01-01,2020-01-01 12:00:00,q,False,,-inf,"a long text, a long text, a long text, a long text, a long…"
 s,,2020-01-01,2020-01-01 12:00:00,q,False,,-inf,"a long text, a long text, a long text, a long text, a long…"
 ```\
 """)
@@ -282,12 +281,11 @@ polars DataFrame, 30 rows × 7 columns:
 - void (Null, all null)
 - flag (Boolean): 15 true, 15 false
 
-23 rows, evenly spread (… 7 of 30 rows left out …):
+24 rows, evenly spread (… 6 of 30 rows left out …):
 ```csv
 list,struct,cat,day,nan,void,flag
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
 [3],{'a': 1},b,,,,False
-[3],{'a': 1},b,,,,False
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
 [3],{'a': 1},b,,,,False
 [3],{'a': 1},b,,,,False
@@ -295,18 +293,20 @@ list,struct,cat,day,nan,void,flag
 [3],{'a': 1},b,,,,False
 [3],{'a': 1},b,,,,False
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
-[3],{'a': 1},b,,,,False
-"[1, 2]",{'a': 1},a,2020-01-01,1,,True
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
 [3],{'a': 1},b,,,,False
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
-[3],{'a': 1},b,,,,False
-"[1, 2]",{'a': 1},a,2020-01-01,1,,True
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
 [3],{'a': 1},b,,,,False
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
+[3],{'a': 1},b,,,,False
+[3],{'a': 1},b,,,,False
+[3],{'a': 1},b,,,,False
 "[1, 2]",{'a': 1},a,2020-01-01,1,,True
+[3],{'a': 1},b,,,,False
+"[1, 2]",{'a': 1},a,2020-01-01,1,,True
+[3],{'a': 1},b,,,,False
 [3],{'a': 1},b,,,,False
 ```\
 """)
@@ -333,12 +333,12 @@ DataFrame, 500 rows × 300 columns:
 ```csv
 column_0,column_1,column_2,column_3
 0,0,0,0
-71,71,71,71
-143,143,143,143
-214,214,214,214
-285,285,285,285
-356,356,356,356
-428,428,428,428
+112,112,112,112
+184,184,184,184
+223,223,223,223
+265,265,265,265
+359,359,359,359
+398,398,398,398
 499,499,499,499
 ```\
 """)
@@ -368,6 +368,17 @@ FRAMES: dict[str, Callable[[], object]] = {
 @pytest.mark.parametrize("name", FRAMES)
 def test_a_table_keeps_to_its_budget(name: str, budget: int) -> None:
     assert 0.8 * budget <= estimate_tokens(told(FRAMES[name](), budget)) <= 1.2 * budget
+
+
+def test_a_rhythm_in_the_data_does_not_fool_a_sample() -> None:
+    rows = 1_000_000
+    beats = pd.DataFrame({f"every_{n}": np.arange(rows) % n for n in (2, 4, 5, 7, 10, 20)})
+    for text in (told(beats), told(pl.DataFrame(beats.to_dict("series")))):
+        for n in (2, 4, 5, 7, 10, 20):
+            assert re.search(rf"every_{n} \(.*\): 0 to {n - 1}, mean ", text)
+            assert "always" not in text
+    values = np.tile(np.array([0, 100]), 5_000_000)
+    assert re.search(r"0 to 100, mean (49|50)\.", told(values))
 
 
 def test_ten_million_rows_take_well_under_a_second() -> None:

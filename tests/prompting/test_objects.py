@@ -46,8 +46,8 @@ def fall(depth: int) -> float:
 
 
 def test_without_source_there_is_a_signature() -> None:
-    assert told(len) == snapshot('function len(obj, /) — Return the number of items in a container.')
-    assert told(object) == snapshot('class object() — The base class of the class hierarchy.')
+    assert told(len) == snapshot("function len(obj, /) — Return the number of items in a container.")
+    assert told(object) == snapshot("class object() — The base class of the class hierarchy.")
 
 
 def test_a_module_is_told_by_its_names() -> None:

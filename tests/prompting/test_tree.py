@@ -1,3 +1,4 @@
+# ruff: noqa: E501  what is sent is shown in whole lines
 from __future__ import annotations
 
 import collections

@@ -7,7 +7,10 @@ import io
 from agentnb import events, messages
 from agentnb.messages import Data, Image, Text, user
 
-HOSTILE = "<script>alert(1)</script> <img src=x onerror=alert(1)> [click](javascript:alert(1)) ![p](https://leak.example/p.png)"
+HOSTILE = (
+    "<script>alert(1)</script> <img src=x onerror=alert(1)> "
+    "[click](javascript:alert(1)) ![p](https://leak.example/p.png)"
+)
 
 ANSWER = """## Penguins by mass
 
@@ -68,13 +71,15 @@ def run(answer: str = ANSWER) -> list[events.Event]:
         "The user wants the mean mass per species. I can call mean_mass for each of them, then plot.\n\nFirst Gentoo."
     )
     words = [answer[at : at + 7] for at in range(0, len(answer), 7)]
+    options = '{"kind": "bar", "colors": ["#ff8c00", "#a034c0", "#0a7d7d"]}'
+    failure = "KeyError: 'Emperor' is not a species of this table. Known: Adelie, Chinstrap, Gentoo."
     return [
         events.RunStarted("openai:gpt-5-mini"),
         events.MessageAdded(user("Which species is the heaviest?")),
         *(events.ThinkingDelta(thought[at : at + 9]) for at in range(0, len(thought), 9)),
         events.TextDelta("I'll look at the data."),
         *call("x1", "mean_mass", '{"species": "Gentoo"}'),
-        *call("x2", "plot_mass", '{"by": "species", "options": {"kind": "bar", "colors": ["#ff8c00", "#a034c0", "#0a7d7d"]}}'),
+        *call("x2", "plot_mass", f'{{"by": "species", "options": {options}}}'),
         *call("x3", "mean_mass", '{"species": "Emperor"}'),
         events.Usage(messages.Usage(812, 96)),
         events.MessageEnd("tool_calls"),
@@ -84,9 +89,9 @@ def run(answer: str = ANSWER) -> list[events.Event]:
         result("x2", "plot_mass", Text("A bar chart."), Image(picture(), alt="mean mass by species")),
         result("x1", "mean_mass", Data(5076.0)),
         events.ToolStarted("x3"),
-        result("x3", "mean_mass", Text("KeyError: 'Emperor' is not a species of this table. Known: Adelie, Chinstrap, Gentoo."), is_error=True),
+        result("x3", "mean_mass", Text(failure), is_error=True),
         *map(events.TextDelta, words),
         events.Usage(messages.Usage(1130, 240)),
         events.MessageEnd("stop"),
         events.RunFinished("done", messages.Usage(1942, 336)),
-    ]  # fmt: skip
+    ]

@@ -1,0 +1,335 @@
+"""The shape of the package, kept by test: floors, third-party doors, sizes, broad excepts, what an import costs.
+
+A failure names the file and line and what to do. A new module needs a place in `FLOORS`: that is a decision.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import agentnb
+
+PACKAGE = Path(__file__).parents[1] / "agentnb"
+
+#: From the ground up. A blank line ends a floor; the lines of a floor are strangers to each other. Within a line `<`
+#: makes steps, and a package named before `:` speaks for all of them. A module imports from floors below its own and
+#: from lower steps of its own line.
+FLOORS = """
+errors
+
+messages
+
+events
+
+transcript
+codec
+protocol
+
+models: base
+tools: base
+
+prompting: budget < plain pictures template < files layout objects table tree \
+  < arrays figures frames < blocks < filling < .
+render: parts terminal < calls cards markdown record < bundles < .
+models: examples http openai_calls openai_chunks openai_reasoning providers refusal sse wire \
+  < decision openai_stream < constrained fake openai_request retry < local openai_chat < resolve
+session
+
+tools: capture docstrings hints references schema < fitting < arguments results < function
+bridge
+
+result
+
+agent
+
+workspace
+
+notebook: options publisher console < live text execute < display < cell comm < show < magics < extension < .
+
+__init__
+
+__main__
+"""
+
+_VALIDATION = {"pydantic", "pydantic_core", "typing_extensions"}
+
+#: The doors: which module may import which third-party package, most of them on first use.
+THIRD_PARTY: dict[str, set[str]] = {
+    "bridge": {"nest_asyncio2"},
+    "codec": {"pydantic"},
+    "models.fake": {"orjson"},
+    "models.http": {"aiohttp", "httpx", "httpx_aiohttp"},
+    "models.openai_calls": {"orjson"},
+    "models.openai_chunks": {"orjson"},
+    "models.openai_request": {"orjson"},
+    "models.refusal": {"orjson"},
+    "notebook.comm": {"comm"},
+    "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
+    "notebook.magics": {"IPython"},
+    "prompting.arrays": {"numpy"},
+    "prompting.pictures": {"PIL"},
+    "render.markdown": {"markdown_it"},
+    "tools.arguments": _VALIDATION,
+    "tools.docstrings": {"docstring_parser"},
+    "tools.fitting": _VALIDATION,
+    "tools.results": {"pydantic_core"},
+    "tools.schema": {"pydantic"},
+}
+
+#: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
+HEAVY = {
+    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "markdown_it", "matplotlib", "mcp",
+    "nest_asyncio2", "numpy", "pandas", "platformdirs", "polars", "pydantic", "xllamacpp",
+}  # fmt: skip
+
+FILE_LINES, FUNCTION_LINES = 300, 50
+#: Files that may be longer, each with its limit and reason.
+LONG_FILES: dict[str, int] = {
+    "bridge": 400
+}  # one idea, where a run and a kernel meet; halves would know all of each other
+#: Functions that may be longer, each with its limit and reason.
+LONG_FUNCTIONS: dict[str, int] = {}
+
+#: Who may catch everything, and how often.
+BROAD_EXCEPTS: dict[str, int] = {
+    "agent": 1,  # a tool's failure is a result that the model reads
+    "bridge": 2,  # a bug must not leave a run that looks alive; what user code raised belongs to the run
+    "prompting.figures": 1,  # from here on: the user's own objects are asked to show themselves
+    "prompting.filling": 2,
+    "prompting.plain": 1,
+    "prompting.table": 1,
+    "tools.results": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported module: its full name, where it stands, whether in a function, whether for types only."""
+
+    name: str
+    line: int
+    in_function: bool
+    for_types: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """One file of the package; its name is relative to the package, and that of a package is its own."""
+
+    name: str
+    path: Path
+    tree: ast.Module
+    lines: int
+
+    def at(self, line: int) -> str:
+        return f"agentnb/{self.path.relative_to(PACKAGE)}:{line}"
+
+
+@cache
+def modules() -> dict[str, Module]:
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts if parts == ("__init__",) else (p for p in parts if p != "__init__"))
+        text = path.read_text(encoding="utf-8")
+        found[name] = Module(name, path, ast.parse(text), text.count("\n"))
+    return found
+
+
+def _targets(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    """The modules that a statement imports: `from agentnb import events` imports `agentnb.events`."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+        return
+    assert node.level == 0, "imports are absolute"
+    assert node.module is not None
+    for alias in node.names:
+        below = f"{node.module}.{alias.name}"
+        yield below if below.removeprefix("agentnb.") in modules() else node.module
+
+
+def imports(module: Module) -> list[Import]:
+    """Every import of a file, at whatever depth."""
+    found: list[Import] = []
+
+    def walk(node: ast.AST, in_function: bool, for_types: bool) -> None:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found.extend(Import(name, node.lineno, in_function, for_types) for name in _targets(node))
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            for child in node.body:
+                walk(child, in_function, True)
+            for child in node.orelse:
+                walk(child, in_function, for_types)
+            return
+        inside = in_function or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        for child in ast.iter_child_nodes(node):
+            walk(child, inside, for_types)
+
+    walk(module.tree, False, False)
+    return found
+
+
+def _own(name: str) -> str | None:
+    """A module of ours by its relative name, else None."""
+    if name == "agentnb":
+        return "__init__"
+    return name.removeprefix("agentnb.") if name.startswith("agentnb.") else None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a module lives: its floor, its line there, its step in the line."""
+
+    floor: int
+    line: str
+    step: int
+
+    def relation(self, other: Place) -> str | None:
+        """What is wrong with importing from there, if anything."""
+        if other.floor != self.floor:
+            return None if other.floor < self.floor else "on a floor above"
+        if other.line != self.line:
+            return "a stranger on the same floor"
+        return None if other.step < self.step else "on the same step or above"
+
+
+@cache
+def places() -> dict[str, Place]:
+    found = {}
+    for floor, block in enumerate(FLOORS.strip().split("\n\n")):
+        for line in block.splitlines():
+            package, _, names = line.rpartition(":")
+            for step, residents in enumerate(names.split("<")):
+                for name in residents.split():
+                    full = package if name == "." else f"{package}.{name}".lstrip(".")
+                    found[full] = Place(floor, line, step)
+    return found
+
+
+def _fail_with(complaints: list[str]) -> None:
+    if complaints:
+        pytest.fail("\n".join(["", *complaints]), pytrace=False)
+
+
+def test_every_module_has_its_floor() -> None:
+    empty = {name for name, module in modules().items() if module.path.name == "__init__.py" and not _code(module)}
+    missing = set(modules()) - set(places()) - empty
+    gone = set(places()) - set(modules())
+    _fail_with(
+        [f"{name}: say in FLOORS where it lives" for name in sorted(missing)]
+        + [f"{name}: is in FLOORS but not in the package" for name in sorted(gone)]
+    )
+
+
+def _code(module: Module) -> bool:
+    """Whether there is more than a docstring."""
+    return any(not isinstance(node, ast.Expr) for node in module.tree.body)
+
+
+def test_imports_point_down() -> None:
+    complaints = []
+    for module in modules().values():
+        for each in imports(module):
+            here, there = places().get(module.name), places().get(_own(each.name) or "")
+            if here and there and (wrong := here.relation(there)):
+                complaints.append(f"{module.at(each.line)}: {module.name} imports {each.name}, {wrong}")
+    _fail_with(complaints)
+
+
+def test_no_module_of_ours_is_imported_in_a_function() -> None:
+    _fail_with(
+        [
+            f"{module.at(each.line)}: {each.name} is imported in a function: a cycle in disguise"
+            for module in modules().values()
+            for each in imports(module)
+            if each.in_function and _own(each.name) is not None
+        ]
+    )
+
+
+def test_third_party_packages_come_in_by_their_doors() -> None:
+    complaints = []
+    for module in modules().values():
+        for each in imports(module):
+            top = each.name.partition(".")[0]
+            ours = top == "agentnb" or top in sys.stdlib_module_names
+            if not (each.for_types or ours or top in THIRD_PARTY.get(module.name, set())):
+                complaints.append(f"{module.at(each.line)}: {module.name} imports {top}; its door is elsewhere")
+    _fail_with(complaints)
+
+
+def test_no_door_stands_open_for_nothing() -> None:
+    complaints = []
+    for name, allowed in THIRD_PARTY.items():
+        module = modules().get(name)
+        used = {each.name.partition(".")[0] for each in imports(module)} if module else set()
+        complaints += [f"{name} may import {package} but does not: close that door" for package in allowed - used]
+    _fail_with(complaints)
+
+
+@pytest.mark.parametrize("name", ["agentnb", "agentnb.notebook.extension"])
+def test_nothing_heavy_is_loaded_before_it_is_used(name: str) -> None:
+    code = f"import sys, {name}; print(*sorted(m for m in sys.modules if '.' not in m))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert loaded.returncode == 0, loaded.stderr
+    assert set(loaded.stdout.split()) & HEAVY == set()
+
+
+def test_files_are_short_enough_to_read() -> None:
+    _fail_with(
+        [
+            f"agentnb/{module.path.relative_to(PACKAGE)}: {module.lines} lines, more than {limit}"
+            for module in modules().values()
+            if module.lines > (limit := LONG_FILES.get(module.name, FILE_LINES))
+        ]
+    )
+
+
+def test_functions_are_short_enough_to_read() -> None:
+    complaints = []
+    for module in modules().values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                limit = LONG_FUNCTIONS.get(f"{module.name}.{node.name}", FUNCTION_LINES)
+                if lines > limit:
+                    complaints.append(f"{module.at(node.lineno)}: {node.name} has {lines} lines, more than {limit}")
+    _fail_with(complaints)
+
+
+def test_only_those_named_here_catch_everything() -> None:
+    found: dict[str, list[str]] = {}
+    for module in modules().values():
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.ExceptHandler) and _is_broad(node.type):
+                found.setdefault(module.name, []).append(module.at(node.lineno))
+    _fail_with(
+        [
+            f"{name} catches everything {len(found.get(name, []))} times, not {BROAD_EXCEPTS.get(name, 0)}: "
+            + ", ".join(found.get(name, []))
+            for name in sorted(set(found) | set(BROAD_EXCEPTS))
+            if len(found.get(name, [])) != BROAD_EXCEPTS.get(name, 0)
+        ]
+    )
+
+
+def _is_broad(kind: ast.expr | None) -> bool:
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(each is None or ast.unparse(each) in ("Exception", "BaseException") for each in kinds)
+
+
+def test_what_is_exported_is_what_is_there() -> None:
+    public = {name for name in dir(agentnb) if not name.startswith("_") and name != "annotations"}
+    values = {name for name in public if not isinstance(getattr(agentnb, name), ModuleType)}
+    assert sorted(values) == sorted(set(agentnb.__all__) - {"__version__"})
+    # An IPython extension is loaded by these two, which nobody imports.
+    assert [name for name in agentnb.__all__ if not hasattr(agentnb, name)] == []
