@@ -40,7 +40,7 @@ lab: $(STAMP) ## JupyterLab on the tutorials, with the sidebar
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks
 
 test: $(STAMP) chromium ## all tests: units, real kernels, a real browser, the tutorials
-	@$(BIN)/python -m pytest -n auto --dist loadgroup tests $(NBVAL) $(ARGS)
+	@$(BIN)/python -m pytest -n auto tests $(NBVAL) $(ARGS)
 
 chromium:
 	@.ci/chromium

@@ -11,6 +11,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent
 #: Directories whose tests need the thing that the marker names.
@@ -25,18 +27,27 @@ def _required() -> set[str]:
     return set(filter(None, os.environ.get("AGENTNB_REQUIRE", "").split(",")))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        mark = _marker(item.path)
-        if mark:
+        if mark := _marker(item.path):
             item.add_marker(mark)
-        if mark == "browser":
-            # One worker owns the JupyterLab server.
-            item.add_marker(pytest.mark.xdist_group("browser"))
-        elif item.path.suffix == ".ipynb":
-            # The cells of a tutorial share a kernel, in order.
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+class _TogetherScheduling(LoadScopeScheduling):
+    """A worker takes whole files: a file's fixtures are made once, and the cells of a tutorial stay in order.
+
+    All browser tests go to one worker, which owns the JupyterLab server. Asked by name rather than by the mark
+    `xdist_group`, which pytest-xdist 3.8 writes where pytest 9 no longer looks.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if nodeid.startswith("tests/browser/") else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _TogetherScheduling:
+    # In the order of collection: the browser tests come first, and take longest.
+    config.option.loadscopereorder = False
+    return _TogetherScheduling(config, log)
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport, what: str) -> None:

@@ -1,4 +1,7 @@
-"""2,000 short answers, 200 at once, 50 ms each: `python -m bench.batch`. Ideal is 0.5 s; the bar is 2.5 times that."""
+"""2,000 short answers, 200 at once, 50 ms each: `python -m bench.batch`. Ideal is 0.5 s; the bar is 2.5 times that.
+
+Wall time means something on an idle machine only; CPU time per request tells the same on a busy one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,8 @@ from agentnb.models.http import Http
 from agentnb.models.openai_chat import OpenAIChat
 from bench.decode import running_provider
 
-REQUESTS, AT_ONCE, DELAY_MS, BAR = 2_000, 200, 50, 2.5
+REQUESTS, AT_ONCE, DELAY_MS = 2_000, 200, 50
+BAR, CPU_BAR = 2.5, 600.0
 IDEAL = REQUESTS / AT_ONCE * DELAY_MS / 1000
 
 
@@ -51,11 +55,12 @@ def main() -> None:
     with running_provider() as port:
         runs = [asyncio.run(_batch(port)) for _ in range(rounds)]
     wall, cpu = (statistics.median(values) for values in zip(*runs, strict=True))
-    ratio = wall / IDEAL
-    verdict = "ok" if ratio <= BAR else "MISSED"
-    print(f"{REQUESTS} requests, {AT_ONCE} at once: {wall:.2f} s, {cpu:.0f} µs CPU per request")  # noqa: T201
-    print(f"wall / ideal {IDEAL:.1f} s: {ratio:.2f} x   bar {BAR:g} x   {verdict}")  # noqa: T201
-    sys.exit(ratio > BAR)
+    print(f"{REQUESTS} requests, {AT_ONCE} at once: {wall:.2f} s")  # noqa: T201
+    rows = ((f"wall / ideal {IDEAL:.1f} s", wall / IDEAL, BAR, "x"), ("CPU per request", cpu, CPU_BAR, "µs"))
+    for label, value, bar, unit in rows:
+        verdict = "ok" if value <= bar else "MISSED"
+        print(f"{label:20} {value:6.2f} {unit:2}   bar {bar:g} {unit}   {verdict}")  # noqa: T201
+    sys.exit(any(value > bar for _, value, bar, _ in rows))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,8 @@ def _dechunked(connection: socket.socket) -> Iterator[bytes]:
         buffer += connection.recv(1 << 16)
     buffer = buffer.split(b"\r\n\r\n", 1)[1]
     while True:
-        out, at = [], 0
+        out: list[bytes] = []
+        at = 0
         while (line := buffer.find(b"\r\n", at)) >= 0:
             size = int(buffer[at:line], 16)
             if size == 0:

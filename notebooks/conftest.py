@@ -8,7 +8,7 @@ import pytest
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_setup() -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AGENTNB_MODEL", "fake:script.json")
         patch.setenv("AGENTNB_DISPLAY", "static")
@@ -16,7 +16,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+def pytest_runtest_call() -> Generator[None]:
     from nbval.kernel import RunningKernel
 
     def execute(self: RunningKernel, source: str, allow_stdin: bool | None = None) -> str:

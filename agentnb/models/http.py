@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -161,7 +160,12 @@ class _Pool:
 
 def _proxy_for(scheme: str, netloc: str, hostname: str) -> str | None:
     """The proxy that the environment names for a host; never one for this machine itself."""
-    if hostname in _LOOPBACK or urllib.request.proxy_bypass(netloc):
+    if hostname in _LOOPBACK:
+        return None
+    # It brings the standard library's own HTTP client and mail parser along.
+    import urllib.request
+
+    if urllib.request.proxy_bypass(netloc):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
@@ -170,11 +174,9 @@ def _proxy_for(scheme: str, netloc: str, hostname: str) -> str | None:
 
 async def _blocks(response: httpx.Response, host: str) -> AsyncGenerator[bytes, None]:
     with _named_failures(lambda reason: StreamBroken(_broken(host, reason), retryable=True)):
-        stream = response.stream
         # Asked not to compress, some servers do; httpx's own reading undoes it, and costs more than the rest.
-        if "content-encoding" in response.headers or not isinstance(stream, AsyncIterable):
-            stream = response.aiter_bytes()
-        async for block in stream:
+        raw = response.stream if "content-encoding" not in response.headers else None
+        async for block in raw if isinstance(raw, AsyncIterable) else response.aiter_bytes():
             yield block
 
 

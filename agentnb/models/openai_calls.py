@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import random
 from collections.abc import Mapping, Sequence
 
 import orjson
@@ -88,6 +88,6 @@ class ArrivingCalls:
                 b.id for m in self._history if m.role == "assistant" for b in m.content if isinstance(b, ToolCall)
             }
         own = call.server_id
-        call.id = own if own and own not in self._used else f"call_{uuid.uuid4().hex[:24]}"
+        call.id = own if own and own not in self._used else f"call_{random.getrandbits(96):024x}"
         self._used.add(call.id)
         return call.id

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.resources import files
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +20,7 @@ class Provider:
 
 def load_providers() -> Mapping[str, Provider]:
     """The rows by name."""
-    rows = tomllib.loads((files("agentnb.models") / "providers.toml").read_text("utf-8"))
+    import tomllib
+
+    rows = tomllib.loads(Path(__file__).with_name("providers.toml").read_text("utf-8"))
     return {name: Provider(name, **row) for name, row in rows.items()}

@@ -110,7 +110,7 @@ class Console:
         words = one_line(value, 1000)
         # A failed run has said so already, in its own display.
         if not any(words and words in shown for shown in self._shown.values()):
-            self.problem(f"{name}: {words}")
+            self.problem(f"{name}: {words}" if words else name)
 
     def _apart(self) -> None:
         """An empty line between what came and what comes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ def conformance_dir() -> Path:
     return Path(os.environ.get("AGENTNB_CONFORMANCE") or _BESIDE)
 
 
-def cases(pattern: str) -> list[pytest.param]:
+def cases(pattern: str) -> list[Any]:
     """One parameter for each case file; a single skipped one, saying why, where there are none."""
     found = sorted(conformance_dir().glob(pattern))
     if not found:

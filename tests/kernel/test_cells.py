@@ -87,10 +87,10 @@ def test_placeholders_are_expressions_and_braces_are_literal(kernel: Kernel) -> 
 
 
 def test_cells_and_errors_can_be_referred_to(kernel: Kernel) -> None:
-    count = int(kernel.value("get_ipython().execution_count"))
-    kernel.run("1/0")
+    failing = kernel.run("1/0")
+    number = next(m["content"]["execution_count"] for m in failing.messages if m["msg_type"] == "execute_input")
     model(kernel, "'ok'")
-    kernel.ok("%%agent\nFix {{Err[" + str(count + 1) + "]}} of {{In[" + str(count + 1) + "]}}")
+    kernel.ok(f"%%agent\nFix {{{{Err[{number}]}}}} of {{{{In[{number}]}}}}")
     prompt = kernel.value("_.messages[0].text")
     assert "ZeroDivisionError: division by zero" in prompt
     assert "1/0" in prompt

@@ -155,6 +155,30 @@ async def test_leaving_a_reply_closes_the_connection() -> None:
         await http.aclose()
 
 
+async def test_cancelling_the_wait_for_an_answer_closes_the_connection() -> None:
+    asked, left = asyncio.Event(), asyncio.Event()
+
+    async def wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        left.set()
+        writer.close()
+
+    server = await asyncio.start_server(wait, "127.0.0.1", 0)
+    http = Http()
+    with anyio.fail_after(5):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        task = asyncio.create_task(_post(http, url))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await left.wait()
+    server.close()
+    await http.aclose()
+
+
 async def test_a_proxy_is_used_for_others_and_not_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     async with provider(document({"by": "proxy"})) as proxy, provider(document({"by": "itself"})) as server:
         for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):

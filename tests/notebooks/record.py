@@ -1,4 +1,4 @@
-"""Stores the tutorials' outputs as the tests expect them: `python tests/notebooks/record.py` after a tutorial changed."""
+"""Stores the tutorials' outputs as their tests expect them; run it after a tutorial has changed."""
 
 from __future__ import annotations
 
