@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from agentnb import __version__
 from agentnb.errors import AgentnbError, ConnectionFailed, MissingExtra, UsageError
+from agentnb.models import weights
 from agentnb.notebook import execute
 from agentnb.notebook.console import Console
 
@@ -42,25 +45,55 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _pull(model: str, console: Console) -> int:
+    """Fetch a built-in model into your cache and verify it; what is there already is not fetched again."""
+    path = weights.pull(model.removeprefix("local:"), console.progress)
+    console.line(f"{model} is in {path}")
+    return 0
+
+
 def _run(options: argparse.Namespace, console: Console) -> int:
     """Run a notebook in a fresh kernel; DIR gets the executed notebook and a page to read, also where a cell fails."""
     source: Path = options.notebook
     model = _ready(options.model or os.environ.get("AGENTNB_MODEL"), options.fallback, console)
-    written = execute.run_notebook(source, options.output, console, model=_seen_from(source, model))
-    files = f"{written.page} and {written.notebook.name}"
+    written = execute.run_notebook(source, options.output, console, model=_seen_from(source.parent, model))
+    files = f"{written.page} and {written.notebook}"
     if written.interrupted:
-        console.line(f"Stopped. What was done until then is in {files}")
-    elif written.failed:
-        console.line(f"A cell failed. What ran until then is in {files}")
-    else:
-        console.line(f"Wrote {files}")
-    return 130 if written.interrupted else int(written.failed)
+        console.line(f"Stopped. What ran until then is in {files}")
+        return 130
+    console.line(f"A cell failed. What ran until then is in {files}" if written.failed else f"Wrote {files}")
+    return int(written.failed)
 
 
-def _seen_from(source: Path, model: str | None) -> str | None:
-    """The model's name as the kernel must hear it: it starts in the notebook's folder, the person is here."""
-    provider, _, name = (model or "").partition(":")
-    if provider in ("fake", "local") and Path(name).suffix and Path(name).is_file():
-        name = os.path.relpath(name, source.parent)
-        return f"{provider}:{Path(name).as_posix()}"
+def _ready(model: str | None, fallback: str | None, console: Console) -> str | None:
+    """The model, its weights at hand if they run here; else the fallback, and a line that says why."""
+    provider, name = _split(model)
+    if provider != "local" or name.endswith(".gguf"):
+        return model
+    try:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise MissingExtra("The built-in model", "local")
+        weights.pull(name, console.progress)
+    except (ConnectionFailed, MissingExtra) as reason:
+        if fallback is None:
+            raise
+        console.problem(str(reason))
+        return fallback
     return model
+
+
+def _seen_from(folder: Path, model: str | None) -> str | None:
+    """The model's name as the kernel must hear it: it starts in the notebook's folder, the person is here."""
+    provider, name = _split(model)
+    if provider in ("fake", "local") and Path(name).is_file():
+        return f"{provider}:{Path(os.path.relpath(name, folder)).as_posix()}"
+    return model
+
+
+def _split(model: str | None) -> tuple[str, str]:
+    provider, *rest = re.split("[:/]", model or "", maxsplit=1)
+    return provider.lower(), "".join(rest)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

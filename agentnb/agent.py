@@ -78,18 +78,9 @@ class Agent:
 
     async def run(self, prompt: str | Message, *, history: Sequence[Message] = ()) -> Result:
         """The run's result. An AgentnbError carries what there was so far as `error.transcript`."""
-        folder = Folder()
-        stopped = False
-
-        def stop() -> None:
-            nonlocal stopped
-            stopped = True
-            loop.call_soon_threadsafe(task.cancel)
-
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        assert task is not None  # a coroutine runs in a task
+        folder, here = Folder(), bridge.ThisTask()
         try:
-            with bridge.interrupts(stop, self.runner):
+            with bridge.interrupts(here.stop, self.runner):
                 async with aclosing(self.stream(prompt, history=history)) as stream:
                     async for event in stream:
                         folder.feed(event)
@@ -97,9 +88,9 @@ class Agent:
             error.transcript = folder.transcript()
             raise
         except asyncio.CancelledError:
-            if not stopped:
+            if not here.stopping:
                 raise
-            task.uncancel()
+            here.revive()
             interrupted = RunInterrupted("Interrupted. What there was is in `error.transcript`.")
             interrupted.transcript = folder.transcript()
             raise interrupted from None

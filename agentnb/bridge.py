@@ -44,6 +44,9 @@ class LoopThread:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
+                # Tools that wait on threads: as many as a model may call at once, not as many as there are cores.
+                pool = concurrent.futures.ThreadPoolExecutor(64, thread_name_prefix="agentnb-tool")
+                self._loop.set_default_executor(pool)
                 self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name=self._name, daemon=True)
                 self._thread.start()
             return self._loop
@@ -111,6 +114,25 @@ class Job(Generic[T]):
             self.done.set_exception(error)
         else:
             self.done.set_result(task.result())
+
+
+class ThisTask:
+    """The task that asks, as something that an interrupt can stop."""
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine runs in a task
+        self._task = task
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Cancel it. Safe from a signal handler."""
+        self.stopping = True
+        self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+
+    def revive(self) -> None:
+        """Undo the cancellation: another error goes on in its place."""
+        self._task.uncancel()
 
 
 class Run:
@@ -317,9 +339,10 @@ class _OnInterrupt:
         self._asked = False
 
     def __call__(self, *_: object) -> None:
-        for stop, _ in list(self.runs.values()):
+        runs = list(self.runs.values())
+        for stop, _runner in runs:
             stop()
-        if self._asked or any(runner.in_function for _, runner in self.runs.values()):
+        if self._asked or any(runner.in_function for _stop, runner in runs):
             raise KeyboardInterrupt
         self._asked = True
 

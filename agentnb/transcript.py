@@ -116,6 +116,7 @@ class Folder:
         self._open: _Open | None = None
         self._results: list[messages.ToolResult] = []
         self._tools: dict[str, ToolRun] = {}
+        self._outputs: dict[str, list[Content]] = {}
         self._usage = Usage()
         self._turn_usage = Usage()
 
@@ -166,7 +167,7 @@ class Folder:
             case events.ToolStarted(call_id=call_id):
                 self._update(call_id, status="running")
             case events.ToolOutput(call_id=call_id, content=content):
-                self._update(call_id, output=(*self._tools[call_id].output, content))
+                self._outputs.setdefault(call_id, []).append(content)
             case events.ToolResult(result=result):
                 self._results.append(result)
                 self._update(result.call_id, status="error" if result.is_error else "done", result=result)
@@ -193,8 +194,10 @@ class Folder:
 
     def _answers(self) -> Message:
         # Calls that run at once end in any order; the transcript keeps the order in which they were asked.
-        order = {call.id: at for at, call in enumerate(self._done[-1].calls)} if self._done else {}
-        return Message("tool", tuple(sorted(self._results, key=lambda r: order.get(r.call_id, len(order)))))
+        asked = [call.id for call in self._done[-1].calls] if self._done else []
+        order = {call_id: at for at, call_id in enumerate(asked)}
+        ranked = sorted(self._results, key=lambda result: order.get(result.call_id, len(order)))
+        return Message("tool", tuple[Block, ...](ranked))
 
     def _finish(self, outcome: events.Outcome, error: str | None) -> None:
         if self._open is not None:
@@ -210,9 +213,10 @@ class Folder:
             so_far.append(self._answers())
         if self._open is not None:
             so_far.append(self._open.message())
-        return replace(
-            self._head, messages=tuple(so_far), tools=dict(self._tools), usage=self._usage + self._turn_usage
-        )
+        tools = dict(self._tools)
+        for call_id, output in self._outputs.items():
+            tools[call_id] = replace(tools.get(call_id, ToolRun(call_id)), output=tuple(output))
+        return replace(self._head, messages=tuple(so_far), tools=tools, usage=self._usage + self._turn_usage)
 
 
 def fold(stream: Iterable[events.Event]) -> Transcript:

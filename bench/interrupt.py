@@ -1,6 +1,6 @@
 """How soon the stop button ends a cell that waits for a silent network, in a real kernel.
 
-    python bench/interrupt.py [--rounds 5]
+    python -m bench.interrupt [--rounds 5]
 
 Prints the seconds from SIGINT to the idle kernel, and to the provider seeing the connection close. Bar: 0.5 s.
 """
@@ -10,11 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.kernel.conftest import Cell, Kernel, ThreadedProvider
 from tests.provider import Answer, chunk, sse
@@ -53,7 +49,7 @@ def main() -> None:
         kernel.ok("%load_ext agentnb")
         for name, head in (("awaited %%agent", ""), ("under %%time", "%%time\n")):
             idle, closed = zip(*(once(kernel, head) for _ in range(rounds)), strict=True)
-            print(
+            print(  # noqa: T201
                 f"{name:16} idle after {statistics.median(idle):.2f} s (worst {max(idle):.2f}), "
                 f"connection closed by {max(closed):.2f} s; bar {BAR} s"
             )

@@ -117,7 +117,7 @@ async def test_an_unknown_tool_names_the_nearest() -> None:
 async def test_arguments_that_do_not_fit_are_an_error_result_and_nothing_runs(arguments: str) -> None:
     ran: list[int] = []
 
-    def note(a: int, b: int) -> int:
+    def note(a: int, b: int) -> int:  # noqa: ARG001  # part of its schema
         """Note it."""
         ran.append(a)
         return a
@@ -145,7 +145,7 @@ class CutOff:
     def __init__(self) -> None:
         self.asked = 0
 
-    async def stream(self, request: Request) -> AsyncGenerator[events.ModelEvent, None]:
+    async def stream(self, _: Request) -> AsyncGenerator[events.ModelEvent, None]:
         self.asked += 1
         if self.asked == 1:
             yield events.ToolCallStart("c1", "add")
@@ -168,9 +168,7 @@ async def test_at_the_round_limit_every_pending_call_is_answered_and_the_run_sto
     result = await Agent(model, tools=[add], max_rounds=1, namespace={}).run("x")
     assert result.transcript.outcome == "max_rounds"
     last = results(result.messages)[2:]
-    assert [r.text for r in last] == [
-        "Error: maximum tool-call rounds (1) reached. Tool 'add' was not executed."
-    ] * 2
+    assert [r.text for r in last] == ["Error: maximum tool-call rounds (1) reached. Tool 'add' was not executed."] * 2
     assert len(model.requests) == 2
 
 
@@ -183,8 +181,7 @@ async def test_usage_is_summed_once() -> None:
     seen: list[events.Event] = []
     agent = Agent(FakeModel(call("add", a=1, b=1), "2"), tools=[add], namespace={})
     async with aclosing(agent.stream("x")) as stream:
-        async for event in stream:
-            seen.append(event)
+        seen += [event async for event in stream]
     turns, last = Usage(), Usage()
     for event in seen:
         match event:
@@ -217,7 +214,7 @@ class Truncated:
 
     name = "fake:truncated"
 
-    async def stream(self, request: Request) -> AsyncGenerator[events.ModelEvent, None]:
+    async def stream(self, _: Request) -> AsyncGenerator[events.ModelEvent, None]:
         yield events.ToolCallStart("c1", "add")
         yield events.ToolCallArgs("c1", '{"a": 1, "b": 2}')
 
@@ -236,10 +233,12 @@ class Silent:
 
     def __init__(self) -> None:
         self.closed = asyncio.Event()
+        self.spoke = asyncio.Event()
 
-    async def stream(self, request: Request) -> AsyncGenerator[events.ModelEvent, None]:
+    async def stream(self, _: Request) -> AsyncGenerator[events.ModelEvent, None]:
         try:
             yield events.TextDelta("half")
+            self.spoke.set()
             await asyncio.sleep(3600)
         finally:
             self.closed.set()
@@ -251,12 +250,11 @@ async def test_cancelling_closes_the_model_and_says_so_in_the_stream() -> None:
     async def consume() -> None:
         async with aclosing(Agent(model, namespace={}).stream("x")) as stream:
             async for event in stream:
-                seen.append(event)
+                seen.append(event)  # noqa: PERF401  # what came before the task is cancelled counts
 
     task = asyncio.create_task(consume())
     with anyio.fail_after(5):
-        while not any(isinstance(event, events.TextDelta) for event in seen):
-            await asyncio.sleep(0)
+        await model.spoke.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -306,10 +304,9 @@ async def test_output_of_a_running_tool_comes_before_its_result() -> None:
         yield "one"
         yield "two"
 
-    kinds = []
+    kinds: list[str] = []
     async with aclosing(Agent(FakeModel(call("progress"), "ok"), tools=[progress], namespace={}).stream("x")) as stream:
-        async for event in stream:
-            kinds.append(event.type)
+        kinds += [event.type async for event in stream]
     assert kinds.index("tool_started") < kinds.index("tool_output") < kinds.index("tool_result")
 
 

@@ -170,8 +170,7 @@ def test_ticks_go_on_while_the_run_waits(background: LoopThread) -> None:
             enough.set()
 
     async def work() -> None:
-        while not enough.is_set():
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(enough.wait, 5)
 
     job = started_job(background, work)
     Foreground().attend_blocked(job.done, tick)

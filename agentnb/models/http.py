@@ -96,16 +96,20 @@ class Http:
         if pool := self._pools.pop(asyncio.get_running_loop(), None):
             await pool.life.aclose()
 
+    def _context(self) -> ssl.SSLContext:
+        import httpx
+
+        if self._ssl is None:
+            self._ssl = httpx.create_ssl_context()
+        return self._ssl
+
     async def _pool(self) -> _Pool:
         loop = asyncio.get_running_loop()
         pool = self._pools.get(loop)
         if pool is None:
-            import httpx
-
             for closed in [known for known in self._pools if known.is_closed()]:
                 del self._pools[closed]
-            self._ssl = self._ssl or httpx.create_ssl_context()
-            pool = self._pools[loop] = _Pool(self._ssl)
+            pool = self._pools[loop] = _Pool(self._context)
             await anext(pool.life)
         return pool
 
@@ -116,11 +120,11 @@ def host_of(url: str) -> str:
 
 
 class _Pool:
-    """The connections of one event loop: one transport for each proxy, and one for none."""
+    """The connections of one event loop: one transport for each proxy, and one for none, with TLS and without."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
         self._ssl = context
-        self._transports: dict[str | None, httpx.AsyncBaseTransport] = {}
+        self._transports: dict[tuple[str, str | None], httpx.AsyncBaseTransport] = {}
         self._reached: dict[str, tuple[httpx.AsyncBaseTransport, httpx.URL]] = {}
         #: A loop that shuts down closes its async generators: so the connections end with the loop they live on.
         self.life = self._live()
@@ -139,12 +143,15 @@ class _Pool:
         if url not in self._reached:
             target = httpx.URL(url)
             proxy = _proxy_for(target.scheme, target.netloc.decode(), target.host)
-            if proxy not in self._transports:
-                self._transports[proxy] = self._new(proxy)
-            self._reached[url] = self._transports[proxy], target
+            key = target.scheme, proxy
+            if key not in self._transports:
+                # Reading the certificates costs 20 ms: a server on this machine does not wait for that.
+                plain = target.scheme == "http" and not (proxy or "").startswith("https")
+                self._transports[key] = self._new(proxy, False if plain else self._ssl())
+            self._reached[url] = self._transports[key], target
         return self._reached[url]
 
-    def _new(self, proxy: str | None) -> httpx.AsyncBaseTransport:
+    def _new(self, proxy: str | None, verify: ssl.SSLContext | bool) -> httpx.AsyncBaseTransport:
         import httpx
 
         try:
@@ -152,7 +159,7 @@ class _Pool:
         except ImportError:
             from httpx import AsyncHTTPTransport as Transport  # type: ignore[assignment]  # the same interface
         return Transport(
-            verify=self._ssl,
+            verify=verify,
             limits=httpx.Limits(max_connections=_POOL, max_keepalive_connections=_POOL),
             proxy=httpx.Proxy(proxy) if proxy else None,
         )

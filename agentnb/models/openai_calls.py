@@ -84,9 +84,10 @@ class ArrivingCalls:
     def announce(self, call: ArrivingCall) -> str:
         """Give the call its id: the server's own, or a new one where that is missing or was used before."""
         if self._used is None:
-            self._used = {
-                b.id for m in self._history if m.role == "assistant" for b in m.content if isinstance(b, ToolCall)
-            }
+            self._used = set()
+            for message in self._history:
+                if message.role == "assistant":
+                    self._used.update(b.id for b in message.content if isinstance(b, ToolCall))
         own = call.server_id
         call.id = own if own and own not in self._used else f"call_{random.getrandbits(96):024x}"
         self._used.add(call.id)

@@ -26,7 +26,7 @@ from agentnb.messages import (
     ToolResult,
 )
 from agentnb.models.base import Request
-from agentnb.models.wire import WireCache
+from agentnb.models.wire import Prefix, WireCache
 
 _AUDIO = {
     "audio/wav": "wav",
@@ -98,7 +98,7 @@ def format_request(
     head.update((k, v) for k, v in request.params.items() if k != "messages")
     if not head["stream"]:
         head.pop("stream_options", None)
-    messages = b",".join(_messages(request.messages, dialect, WireCache() if cache is None else cache))
+    messages = _messages(request.messages, dialect, WireCache() if cache is None else cache)
     try:
         return orjson.dumps(head)[:-1] + b',"messages":[' + messages + b"]}"
     except TypeError as reason:
@@ -118,32 +118,49 @@ def _tool_choice(choice: str) -> JSON:
     return {"type": "function", "function": {"name": tool_name(choice)}}
 
 
-def _messages(messages: Sequence[Message], dialect: Dialect, cache: WireCache[Wire]) -> Iterator[bytes]:
-    """Bytes of the messages in an order the dialect accepts: each call is answered right after it was asked."""
-    last_user = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
-    # What was thought before the last question is over; within a loop of tool calls it must go back.
-    over, looped = f"{dialect} over", f"{dialect} looped"
+def _messages(messages: Sequence[Message], dialect: Dialect, cache: WireCache[Wire]) -> bytes:
+    """Bytes of the messages in an order the dialect accepts: each call is answered right after it was asked.
+
+    Within a loop of tool calls only what came since the last round is looked at.
+    """
+    known = cache.prefix(messages, dialect)
+    if any(message.role == "user" for message in messages[len(known.messages) :]):
+        known = Prefix()  # a new question changes how what was thought before it is sent
+    begin, last_user = len(known.messages), known.last_user
+    if not begin:
+        last_user = max((i for i, m in enumerate(messages) if m.role == "user"), default=-1)
+    pieces: list[bytes] = [known.body] if known.body else []
+    settled = begin, len(pieces)
     turn: _Turn | None = None
     after: list[bytes] = []
-    for i, message in enumerate(messages):
-        variant = looped if i > last_user else over
-        wire = cache.get(message, variant)
-        if wire is None:
-            wire = cache.keep(message, variant, _wire(message, dialect, variant is looped))
+    for i, message in enumerate(messages[begin:], begin):
+        wire = _cached(message, dialect, cache, looped=i > last_user)
         match message.role:
             case "tool":
                 if turn is not None:
                     turn.results.append((message, wire))
             case "assistant":
-                yield from _close(turn, after)
+                pieces += _close(turn, after)
+                settled = i, len(pieces)
                 turn, after = (_Turn(wire.ids) if wire.ids else None), []
                 if wire.body:
-                    yield wire.body
+                    pieces.append(wire.body)
             case _ if turn is None:
-                yield wire.body
+                pieces.append(wire.body)
             case _:
                 after.append(wire.body)
-    yield from _close(turn, after)
+    pieces += _close(turn, after)
+    count, made = settled
+    if count > max(begin, last_user):
+        cache.keep_prefix(Prefix(tuple(messages[:count]), b",".join(pieces[:made]), last_user, dialect), known)
+    return b",".join(pieces)
+
+
+def _cached(message: Message, dialect: Dialect, cache: WireCache[Wire], *, looped: bool) -> Wire:
+    # What was thought before the last question is over; within a loop of tool calls it must go back.
+    variant = f"{dialect} {'looped' if looped else 'over'}"
+    wire = cache.get(message, variant)
+    return cache.keep(message, variant, _wire(message, dialect, looped)) if wire is None else wire
 
 
 def _close(turn: _Turn | None, after: Iterable[bytes]) -> Iterator[bytes]:

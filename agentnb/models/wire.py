@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from agentnb.messages import Message
 
 T = TypeVar("T")
+
+#: Conversations whose beginning is kept: as many as commonly go on at once with one model.
+_PREFIXES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The beginning of a conversation that no later message changes any more, and its bytes.
+
+    `form` is whatever else the bytes depend on; `last_user` the place of the last question in it (-1: none).
+    """
+
+    messages: tuple[Message, ...] = ()
+    body: bytes = b""
+    last_user: int = -1
+    form: object = None
 
 
 class WireCache(Generic[T]):
@@ -19,6 +38,24 @@ class WireCache(Generic[T]):
 
     def __init__(self) -> None:
         self._made: dict[int, tuple[weakref.ref[Message], dict[str, T]]] = {}
+        self._prefixes: list[Prefix] = []
+
+    def prefix(self, messages: Sequence[Message], form: object) -> Prefix:
+        """The longest kept beginning of these very messages (an empty one where there is none)."""
+        fitting = (
+            known
+            for known in self._prefixes
+            if known.form == form
+            and len(known.messages) <= len(messages)
+            and known.messages[-1] is messages[len(known.messages) - 1]
+            and all(map(operator.is_, known.messages, messages))
+        )
+        return max(fitting, key=lambda known: len(known.messages), default=Prefix())
+
+    def keep_prefix(self, new: Prefix, old: Prefix) -> None:
+        """Keep a beginning in place of the shorter one that it continues."""
+        others = [known for known in self._prefixes if known is not old]
+        self._prefixes = [*others, new][-_PREFIXES:]
 
     def __len__(self) -> int:
         return len(self._made)

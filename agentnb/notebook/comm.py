@@ -27,6 +27,7 @@ class Panel:
         self._workspace = workspace
         self._comms: dict[str, BaseComm] = {}
         self._listening = False
+        self._last: PanelState | None = None
 
     def open(self) -> None:
         """Be there for panels that come, and call on one that waits already. Without a kernel there are none."""
@@ -34,7 +35,8 @@ class Panel:
             import comm
 
             comm.get_comm_manager().register_target(COMM_TARGET, lambda new, _: self._join(new))
-            self._join(comm.create_comm(target_name=COMM_TARGET))
+            # To a panel that waits already; where there is none, nobody answers, and nothing more is sent.
+            self._invite(comm.create_comm(target_name=COMM_TARGET))
 
     def close(self) -> None:
         """Take leave of all panels."""
@@ -47,8 +49,17 @@ class Panel:
             each.close()
         self._comms.clear()
 
+    def _invite(self, new: BaseComm) -> None:
+        def answered(message: Mapping[str, object]) -> None:
+            self._join(new)
+            self._received(message)
+
+        new.on_msg(answered)
+        new.on_close(lambda _: self._leave(new))
+
     def _join(self, new: BaseComm) -> None:
         self._comms[new.comm_id] = new
+        self._last = None
         new.on_msg(lambda message: self._received(message))
         new.on_close(lambda _: self._leave(new))
         if not self._listening:  # a kernel that no panel looks at builds no states
@@ -60,6 +71,9 @@ class Panel:
         self._comms.pop(gone.comm_id, None)
 
     def _send(self, state: PanelState) -> None:
+        if state == self._last:
+            return
+        self._last = state
         data = codec.dump(state)
         for each in list(self._comms.values()):
             each.send(data)
@@ -72,6 +86,7 @@ class Panel:
             return  # a panel of another version says something new: not understanding it is no error
         match wish:
             case Hello():
+                self._last = None
                 self._workspace.changed()
             case StopRun(run_id=run_id):
                 self._workspace.stop(run_id)

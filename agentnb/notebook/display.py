@@ -84,7 +84,7 @@ def make_display(
         raise UsageError(f"Format {format!r} is not known.{nearest(format, known)} Formats: {', '.join(known)}.")
     if mode == "text":
         return TextDisplay(publisher)
-    renderer = Renderer(provenance, known[format])
+    renderer = Renderer(provenance, known[format], notice=False)  # the cell raises the error itself
     return LiveDisplay(publisher, renderer, clock) if mode == "live" else StaticDisplay(publisher, renderer)
 
 

@@ -75,7 +75,7 @@ def _read(source: Path) -> NotebookNode:
     except FileNotFoundError:
         raise UsageError(f"No notebook at {str(source)!r}. Check the path.") from None
     except OSError as reason:
-        raise UsageError(f"{str(source)!r} cannot be read: {reason.strerror}.") from None
+        raise UsageError(f"{str(source)!r} cannot be read: {reason.strerror}. Check the path.") from None
     except (ValueError, nbformat.ValidationError, AttributeError, KeyError, TypeError):
         # nbformat takes JSON of another shape for a notebook of some age, and stumbles.
         raise UsageError(f"{source.name} is not a Jupyter notebook. Open it in JupyterLab to see why.") from None

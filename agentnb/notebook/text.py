@@ -43,8 +43,6 @@ class TextDisplay:
         transcript = self._folder.transcript()
         self._advance(transcript)
         self._write(self._stripper.close())
-        if transcript.error is not None:
-            self._line(("■ " if transcript.outcome == "interrupted" else "✗ ") + one_line(transcript.error, 1000))
         self._apart()
         self._line(footer(transcript))
         return transcript

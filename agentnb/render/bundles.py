@@ -88,11 +88,17 @@ def summary(transcript: Transcript) -> dict[str, object]:
 
 
 class Renderer:
-    """`bundles` for a transcript that grows: what cannot change any more is rendered once."""
+    """`bundles` for a transcript that grows: what cannot change any more is rendered once.
 
-    def __init__(self, provenance: Provenance | None = None, fmt: Format = "markdown") -> None:
+    `notice` says why a run failed; a cell leaves that to the error that it raises.
+    """
+
+    def __init__(
+        self, provenance: Provenance | None = None, fmt: Format = "markdown", *, notice: bool = True
+    ) -> None:
         self._provenance = provenance or Provenance()
         self._format = fmt
+        self._notice = notice
         self._texts: dict[str, tuple[Splitter, int]] = {}
 
     def pieces(self, transcript: Transcript, *, closing: bool = False) -> list[Piece]:
@@ -103,7 +109,7 @@ class Renderer:
         for index, message in enumerate(transcript.messages):
             if message.role == "assistant":
                 out += self._message(index, message, transcript, ended=over or index < last)
-        if transcript.error is not None:
+        if transcript.error is not None and self._notice:
             out.append(_error(transcript))
         if over:
             out.append(self._end(transcript))

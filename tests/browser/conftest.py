@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -54,7 +53,15 @@ def page(browser: Browser) -> Generator[Page]:
 
 
 @pytest.fixture
-def lab(server: Server, page: Page, request: pytest.FixtureRequest) -> Generator[Lab]:
-    yield Lab(server, page)
-    if getattr(request.node, "failed", False):
-        Lab(server, page).screenshot(f"failed-{Path(request.node.nodeid).name}")
+def lab(server: Server, page: Page) -> Lab:
+    return Lab(server, page)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep a picture of what a failed test saw last."""
+    report = yield
+    lab = getattr(item, "funcargs", {}).get("lab")
+    if report.when == "call" and report.failed and isinstance(lab, Lab):
+        lab.screenshot(f"failed-{item.name}")
+    return report

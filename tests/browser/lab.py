@@ -138,12 +138,16 @@ class Lab:
             self.write(name, cells)
         workspace = secrets.token_hex(4)
         self.page.goto(f"{self.server.url}lab/workspaces/{workspace}/tree/{name}?token={self.server.token}")
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until the notebook in front and its kernel are there."""
         self.page.evaluate(READY)
 
     def switch(self, name: str) -> None:
         """Open another notebook beside, or go back to it."""
         self.execute("docmanager:open", path=name)
-        self.page.evaluate(READY)
+        self.ready()
 
     def run(self, index: int, *, wait: bool = True) -> None:
         """Run one cell; without `wait` it goes on running."""

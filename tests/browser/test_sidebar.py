@@ -57,7 +57,28 @@ def test_without_agentnb_it_offers_to_load_it_by_a_cell_of_the_notebook(lab: Lab
     lab.screenshot("sidebar-empty", sidebar)
     sidebar.get_by_role("button", name="Load agentnb").click()
     expect(lab.cell(0).locator(".cm-content")).to_have_text("%load_ext agentnb")
-    lab.finished(0)
+    expect(sidebar).to_contain_text("Nothing has run yet")
+    expect(sidebar).to_contain_text("No tools yet")
+
+
+def test_notebook_7_has_it_too(lab: Lab) -> None:
+    lab.write("seven.ipynb", ["%load_ext agentnb"])
+    lab.page.goto(f"{lab.server.url}notebooks/seven.ipynb?token={lab.server.token}")
+    lab.ready()
+    sidebar = lab.show_sidebar()
+    lab.run(0)
+    expect(sidebar).to_contain_text("Nothing has run yet")
+    lab.screenshot("sidebar-notebook-7")
+
+
+def test_a_page_without_notebooks_is_left_alone(lab: Lab) -> None:
+    broken: list[str] = []
+    lab.page.on("console", lambda message: broken.append(message.text) if "agentnb" in message.text else None)
+    lab.write("listed.ipynb", ["1 + 1"])
+    lab.page.goto(f"{lab.server.url}tree?token={lab.server.token}")
+    expect(lab.page.get_by_role("listitem", name="listed.ipynb")).to_be_visible()
+    assert lab.page.locator("#agentnb-sidebar:visible").count() == 0
+    assert broken == []
 
 
 def test_it_shows_the_model_the_tools_and_the_run_live(lab: Lab, sidebar: Locator) -> None:

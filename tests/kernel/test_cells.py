@@ -75,8 +75,8 @@ def test_the_plain_magic_works_under_another_magic(kernel: Kernel) -> None:
 
 def test_a_line_asks_too(kernel: Kernel) -> None:
     model(kernel, "'fine'")
-    assert kernel.ok("%agent --session none How's it going, \"you\"?").mime("text/markdown") == ["fine"]
-    assert kernel.value("_.messages[0].text") == "How's it going, \"you\"?"
+    assert kernel.ok('%agent --session none How\'s it going, "you"?').mime("text/markdown") == ["fine"]
+    assert kernel.value("_.messages[0].text") == 'How\'s it going, "you"?'
 
 
 def test_placeholders_are_expressions_and_braces_are_literal(kernel: Kernel) -> None:

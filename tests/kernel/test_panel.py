@@ -75,4 +75,4 @@ def test_what_a_panel_of_another_version_says_does_no_harm(kernel: Kernel) -> No
     panel.say(type="dance")
     panel.say(type="set_tool", name="gone", enabled=True)
     panel.say(type="hello")
-    assert panel.wait(lambda state: True)["tools"] == []
+    assert panel.wait(bool)["tools"] == []

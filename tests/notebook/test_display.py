@@ -154,10 +154,8 @@ def test_a_quiet_start_says_who_is_asked() -> None:
     assert [data["text/plain"] for data in front.outputs] == ["Asking openai:gpt-5-mini …"]
     display.feed([events.RunError("No answer from api.openai.com. Check the network.", "ConnectionFailed")])
     display.close()
-    assert [data["text/plain"] for data in front.outputs] == [
-        "✗ No answer from api.openai.com. Check the network.",
-        "openai:gpt-5-mini · 0 rounds · failed",
-    ]
+    # Why it failed is said once, by the error that the cell raises.
+    assert [data["text/plain"] for data in front.outputs] == ["openai:gpt-5-mini · 0 rounds · failed"]
 
 
 def test_a_run_that_breaks_off_is_still_closed() -> None:
@@ -213,12 +211,12 @@ openai:gpt-5-mini · 2 rounds · 2,278 tokens
     )
 
 
-def test_text_mode_shows_the_error_on_one_line() -> None:
+def test_text_mode_leaves_the_error_to_the_cell_that_raises_it() -> None:
     front = FrontEnd()
     display = front.display("text")
     display.feed([events.RunStarted("m:x"), events.TextDelta("half"), events.RunError("It\nbroke. Run it again.", "x")])
     display.close()
-    assert front.text == "half\n✗ It broke. Run it again.\n\nm:x · 1 round · failed\n"
+    assert front.text == "half\n\nm:x · 1 round · failed\n"
 
 
 class TerminalInteractiveShell:
