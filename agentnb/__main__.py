@@ -47,8 +47,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _pull(model: str, console: Console) -> int:
     """Fetch a built-in model into your cache and verify it; what is there already is not fetched again."""
-    path = weights.pull(model.removeprefix("local:"), console.progress)
-    console.line(f"{model} is in {path}")
+    name = model.removeprefix("local:")
+    path = weights.pull(name, console.progress)
+    console.line(f"{weights.find(name).label} is in {path}")
     return 0
 
 
@@ -74,6 +75,7 @@ def _ready(model: str | None, fallback: str | None, console: Console) -> str | N
         if importlib.util.find_spec("xllamacpp") is None:
             raise MissingExtra("The built-in model", "local")
         weights.pull(name, console.progress)
+        console.note(weights.find(name).label)
     except (ConnectionFailed, MissingExtra) as reason:
         if fallback is None:
             raise

@@ -40,7 +40,7 @@ tools: base
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling < .
 render: parts terminal < calls cards markdown record < bundles < .
-models: engine examples http openai_calls openai_chunks openai_reasoning providers refusal sse wire \
+models: engine examples http openai_calls openai_chunks openai_reasoning providers refusal sse weights wire \
   < decision openai_stream < constrained fake openai_request retry < local openai_chat < resolve
 session
 
@@ -73,6 +73,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.openai_chunks": {"orjson"},
     "models.openai_request": {"orjson"},
     "models.refusal": {"orjson"},
+    "models.weights": {"httpx", "platformdirs"},
     "notebook.comm": {"comm"},
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
     "notebook.magics": {"IPython"},

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +59,53 @@ def test_a_failed_cell_is_exit_status_1_and_said_in_the_last_line(
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == f"A cell failed. What ran until then is in {Path('build/a.html')} and {Path('build/a.ipynb')}"
     assert sum("has no answer" in line for line in said) == 1
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model in the cache, and no way out: hub and package index are at a port where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    monkeypatch.setenv("AGENTNB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_PROXY", "")
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, closed)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("PIP_RETRIES", "0")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.kernel
+@pytest.mark.usefixtures("nowhere")
+def test_where_no_model_is_to_be_had_the_fallback_answers_and_is_labelled(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wish = ["--model", "local:qwen2.5-coder-0.5b", "--fallback", "fake:notes/script.json"]
+    assert main(["run", "notes/a.ipynb", *wish]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if "qwen" in line][-1].startswith("✗ Cannot fetch qwen2.5-coder-0.5b")
+    assert SCRIPTED in said
+    assert "There are **6** of them." in said
+    assert SCRIPTED in (project / "build/a.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("project", "nowhere")
+@pytest.mark.parametrize("command", [["pull"], ["run", "notes/a.ipynb", "--model", "local:qwen2.5-coder-0.5b"]])
+def test_without_a_fallback_a_model_that_cannot_be_had_is_one_line_and_exit_status_1(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("agentnb: Cannot fetch qwen2.5-coder-0.5b")
+    assert said.count("\n") == 1
+
+
+def test_a_model_that_is_not_known_is_named_with_those_that_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pull", "qwen"]) == 2
+    assert "qwen2.5-coder-0.5b" in capsys.readouterr().err
 
 
 def test_a_notebook_that_is_not_there_is_one_line_and_exit_status_2(

@@ -15,8 +15,11 @@ from agentnb.messages import JSON, JSONObject, ToolSpec
 
 #: What the grammar compiler understands in a schema; anything else (titles, formats, vendor words) is dropped.
 _KEYWORDS = frozenset(
-    "type enum const anyOf allOf items prefixItems required minimum maximum exclusiveMinimum exclusiveMaximum "
-    "minItems maxItems minLength maxLength pattern additionalProperties".split()
+    [
+        *("type", "enum", "const", "anyOf", "allOf", "items", "prefixItems", "required", "additionalProperties"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+        *("minItems", "maxItems", "minLength", "maxLength", "pattern"),
+    ]
 )
 _HEAD = re.compile(r'\s*\{\s*(?:"reply"\s*:\s*"|"tool"\s*:\s*"([^"\\]*)"\s*,\s*"arguments"\s*:\s*(?=\{))')
 #: The longest run of a JSON string that no later character can change: an escape is held until it is whole,

@@ -7,6 +7,7 @@ of whoever asked. A callback that returns true ends the generation, which is how
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import queue
 import secrets
@@ -15,6 +16,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 from agentnb.errors import MissingExtra, ModelError, RequestRefused
@@ -93,13 +95,12 @@ class Engine:
                 self._started = True
 
 
-def import_xllamacpp():  # type: ignore[no-untyped-def]  # the package has no types
+def import_xllamacpp() -> ModuleType:
     """The package, or MissingExtra."""
     try:
-        import xllamacpp  # type: ignore[import-untyped]  # it ships no types
+        return importlib.import_module("xllamacpp")  # it has no types that a checker could follow
     except ImportError:
         raise MissingExtra("The built-in model", "local") from None
-    return xllamacpp
 
 
 def check_file(path: Path) -> None:

@@ -24,7 +24,7 @@ class Console:
         self._last = "\n\n"
         self._shown: dict[str, str] = {}
         self._stream = Stripper()
-        self._tenth = -1
+        self._step = ""
 
     def line(self, text: str, style: str = "") -> None:
         """One line, on a line of its own."""
@@ -41,14 +41,12 @@ class Console:
 
     def progress(self, text: str, done: int, total: int) -> None:
         """How far something is: in place on a terminal, elsewhere a line for each tenth."""
-        tenth = 10 * done // max(total, 1)
+        part = done / max(total, 1)
         if self._coloured:
-            self._write(f"\r\x1b[K{text} {100 * done // max(total, 1)} %")
-            if done >= total:
-                self._write("\n")
-        elif tenth != self._tenth:
-            self.line(f"{text} {10 * tenth} %")
-        self._tenth = tenth
+            self._write(f"\r\x1b[K{text}" if part >= 1 else f"\r\x1b[K{text} {100 * part:.0f} %")
+        elif (step := text if part >= 1 else f"{text} {int(10 * part) * 10} %") != self._step:
+            self.line(step)
+            self._step = step
 
     def heading(self, source: str) -> None:
         """The first heading of a text cell; the rest of its words are for readers of the notebook."""

@@ -91,7 +91,7 @@ export class NotebookLink implements IDisposable {
 
   /** Look again, and do not take no for an answer: `%load_ext agentnb` has just been run. */
   reconnect(): void {
-    if (this._kernel && !this._comm) {
+    if (this._kernel && !this._connected) {
       this._enter('connecting');
       void this._probe(this._kernel, true);
     }
@@ -106,6 +106,11 @@ export class NotebookLink implements IDisposable {
     this._kernel?.removeCommTarget(COMM_TARGET, this._onOpen);
     this._leave();
     Signal.clearData(this);
+  }
+
+  /** A restart disposes of a comm without closing it. */
+  private get _connected(): boolean {
+    return this._comm !== null && !this._comm.isDisposed;
   }
 
   private _running(runId: string | null): string[] {
@@ -133,7 +138,7 @@ export class NotebookLink implements IDisposable {
 
   /** Look for agentnb in a kernel: one that has it answers with its state, another closes the comm. */
   private async _probe(kernel: Kernel.IKernelConnection, certain = false): Promise<void> {
-    const current = () => kernel === this._kernel && !this._isDisposed && !this._comm;
+    const current = () => kernel === this._kernel && !this._isDisposed && !this._connected;
     try {
       const spec = await kernel.spec;
       if (current() && spec && spec.language.toLowerCase() !== 'python') {
@@ -209,8 +214,8 @@ export class NotebookLink implements IDisposable {
   }
 
   private _send(message: FromPanel): void {
-    if (this._comm && !this._comm.isDisposed) {
-      this._comm.send({ ...message });
+    if (this._connected) {
+      this._comm?.send({ ...message });
     }
   }
 
@@ -222,7 +227,7 @@ export class NotebookLink implements IDisposable {
     } else if (status === 'dead' || status === 'terminating') {
       this._comm = null;
       this._enter('gone');
-    } else if (status === 'idle' && this._kernel && !this._comm && this._phase === 'connecting') {
+    } else if (status === 'idle' && this._kernel && !this._connected && this._phase === 'connecting') {
       void this._probe(this._kernel);
     }
   }

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Generator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.lab import PATIENCE, Lab, Server, serve
 
@@ -41,6 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
 @pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
     path = _chromium()
+    expect.set_options(timeout=PATIENCE * 1e3)
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=ARGUMENTS) as running:
         yield running
 

@@ -43,6 +43,14 @@ RUN = """async ({index, wait}) => {
   if (wait) await done;
 }"""
 
+OPEN_WITHOUT_KERNEL = """async ({path}) => {
+  await jupyterapp.restored;
+  const panel = await jupyterapp.commands.execute('docmanager:open', {path, kernelPreference: {shouldStart: false}});
+  await panel.context.ready;
+  await panel.revealed;
+  if (panel.sessionContext.session) throw new Error('a kernel was started');
+}"""
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -139,6 +147,13 @@ class Lab:
         workspace = secrets.token_hex(4)
         self.page.goto(f"{self.server.url}lab/workspaces/{workspace}/tree/{name}?token={self.server.token}")
         self.ready()
+
+    def open_without_kernel(self, name: str) -> None:
+        """Open a notebook as a reader who starts nothing."""
+        workspace = secrets.token_hex(4)
+        self.page.goto(f"{self.server.url}lab/workspaces/{workspace}?token={self.server.token}")
+        self.page.wait_for_function("() => window.jupyterapp")
+        self.page.evaluate(OPEN_WITHOUT_KERNEL, {"path": name})
 
     def ready(self) -> None:
         """Wait until the notebook in front and its kernel are there."""

@@ -100,20 +100,35 @@ def test_of_a_text_cell_its_heading_is_shown() -> None:
     assert shown(out) == "## 2. Data"
 
 
-def test_progress_into_a_file_is_a_line_for_each_tenth() -> None:
+def test_progress_into_a_file_is_a_line_for_each_tenth_and_for_each_new_step() -> None:
     out = io.StringIO()
     console = Console(out)
     for done in range(101):
         console.progress("weights", done, 100)
-    assert shown(out).splitlines()[:2] == ["weights 0 %", "weights 10 %"]
-    assert len(shown(out).splitlines()) == 11
+    console.progress("weights: verified", 100, 100)
+    lines = shown(out).splitlines()
+    assert (lines[:2], lines[-3:], len(lines)) == (
+        ["weights 0 %", "weights 10 %"],
+        ["weights 90 %", "weights", "weights: verified"],
+        12,
+    )
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_on_a_terminal_stays_on_its_line_and_what_follows_begins_another() -> None:
+    out = Terminal()
+    console = Console(out, {})
+    console.progress("weights", 1, 4)
+    console.progress("weights: verified", 4, 4)
+    console.line("done")
+    assert out.getvalue() == "\r\x1b[Kweights 25 %\r\x1b[Kweights: verified\ndone\n"
 
 
 def test_on_a_terminal_there_is_colour_unless_it_is_not_wanted() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     coloured, plain = Terminal(), Terminal()
     Console(coloured, {}).problem("no")
     Console(plain, {"NO_COLOR": "1"}).problem("no")
