@@ -17,6 +17,8 @@ from pathlib import Path
 from agentnb import bridge, events, messages, prompting
 from agentnb.errors import AgentnbError, RunInterrupted, StreamBroken, ToolError, nearest
 from agentnb.events import Event
+from agentnb.interrupts import ThisTask, interrupts
+from agentnb.jobs import LoopThread
 from agentnb.messages import JSON, Content, Message, Text, ToolCall
 from agentnb.models.base import Model, Request
 from agentnb.models.http import Http
@@ -58,7 +60,7 @@ class Agent:
         self.name = name
         self.namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self.runner: Runner = runner or InlineRunner()
-        self._background: bridge.LoopThread | None = None
+        self._background: LoopThread | None = None
 
     async def stream(
         self, prompt: str | Message, *, history: Sequence[Message] = (), run_id: str | None = None
@@ -78,9 +80,9 @@ class Agent:
 
     async def run(self, prompt: str | Message, *, history: Sequence[Message] = ()) -> Result:
         """The run's result. An AgentnbError carries what there was so far as `error.transcript`."""
-        folder, here = Folder(), bridge.ThisTask()
+        folder, here = Folder(), ThisTask()
         try:
-            with bridge.interrupts(here.stop, self.runner):
+            with interrupts(here.stop, self.runner):
                 async with aclosing(self.stream(prompt, history=history)) as stream:
                     async for event in stream:
                         folder.feed(event)
@@ -99,7 +101,7 @@ class Agent:
     def run_sync(self, prompt: str | Message, *, history: Sequence[Message] = ()) -> Result:
         """The same for code that cannot await: in a script, or in a cell that blocks until the answer is there."""
         if self._background is None:
-            self._background = bridge.LoopThread()
+            self._background = LoopThread()
             weakref.finalize(self, self._background.close)
         message = self._message(prompt)
         return bridge.run_blocking(self._background, lambda runner: self._with(runner).run(message, history=history))

@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from agentnb.agent import MAX_ROUNDS, Agent
-from agentnb.bridge import Foreground, LoopThread, Run
+from agentnb.bridge import Foreground
 from agentnb.errors import UsageError, nearest
+from agentnb.jobs import LoopThread, Run
 from agentnb.messages import JSON, Message
 from agentnb.models.base import Model
 from agentnb.models.http import Http
@@ -129,6 +130,8 @@ class Workspace:
     def add_tools(self, names: Sequence[str]) -> list[Tool]:
         """Register functions of the notebook by name."""
         picked = self.pick_tools(names)
+        for tool in picked:
+            tool.spec(self.namespace)  # a function that cannot be told to a model is refused now, by its name
         for name, tool in zip(names, picked, strict=True):
             self._registered[name] = tool
             self._disabled.discard(tool.name)
@@ -232,11 +235,16 @@ class Workspace:
         for listener in list(self._listeners):
             listener(state)
 
+    def _description(self, tool: Tool) -> str:
+        try:
+            return tool.spec(self.namespace).description
+        except UsageError as error:  # a panel shows what is wrong with a tool; the run will say so too
+            return str(error)
+
     def state(self) -> PanelState:
         """What a panel shows now."""
         tools = tuple(
-            PanelTool(name, tool.spec(self.namespace).description, name not in self._disabled)
-            for name, tool in self.tools().items()
+            PanelTool(name, self._description(tool), name not in self._disabled) for name, tool in self.tools().items()
         )
         runs = tuple(_panel_run(run) for run in list(self.runs.values()))
         if self._last is None:

@@ -11,8 +11,10 @@ from collections.abc import Callable, Coroutine, Iterator
 import pytest
 
 from agentnb import bridge
-from agentnb.bridge import Foreground, Job, LoopThread, T
+from agentnb.bridge import Foreground
 from agentnb.errors import RunInterrupted, ToolError
+from agentnb.interrupts import interrupts
+from agentnb.jobs import Job, LoopThread, T
 
 
 @pytest.fixture
@@ -150,8 +152,8 @@ def test_an_interrupt_during_a_plain_function_stops_the_function(background: Loo
 def test_two_runs_at_once_leave_the_handler_as_it_was() -> None:
     before = signal.getsignal(signal.SIGINT)
     one, two = Foreground(), Foreground()
-    first = bridge.interrupts(nothing, one)
-    second = bridge.interrupts(nothing, two)
+    first = interrupts(nothing, one)
+    second = interrupts(nothing, two)
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from agentnb.errors import UsageError, nearest
 from agentnb.messages import Block, Data, File, JSONObject, Message, Text, ToolCall, ToolResult
 from agentnb.models.base import Request
 from agentnb.models.decision import grammar_schema, union_schema
@@ -51,29 +52,40 @@ def current_turn(messages: Sequence[Message]) -> Sequence[Message]:
     return messages[last:]
 
 
+def _divided(messages: Sequence[Message]) -> tuple[Sequence[Message], Sequence[Message]]:
+    """What was said before the current turn, and the turn."""
+    turn = current_turn(messages)
+    return messages[: len(messages) - len(turn)], turn
+
+
 def chat_prompt(request: Request, *, context: int) -> Prompt:
     """Plain conversation; what tools were once used is left out."""
-    system = _system(request.messages)
-    return Prompt(_fit([system] if system else [], _spoken(request.messages), context))
+    before, turn = _divided(request.messages)
+    return Prompt(_fit(_opening(request.messages), _spoken(before), _spoken(turn), context))
 
 
 def answer_prompt(request: Request, *, context: int) -> Prompt:
     """The question with the results of its tools, to be answered in words."""
-    turn = current_turn(request.messages)
+    before, turn = _divided(request.messages)
     question = read_text(turn[0].content) if turn and turn[0].role == "user" else ""
     results = "\n".join(_result_lines(turn))
     asked = f"{question}\n\n{results}\n\nAnswer my question in one or two plain sentences. State the values returned."
-    before = request.messages[: len(request.messages) - len(turn)]
-    system = _system(request.messages)
-    return Prompt(_fit([system] if system else [], [*_spoken(before), _say("user", asked)], context))
+    return Prompt(_fit(_opening(request.messages), _spoken(before), [_say("user", asked)], context))
 
 
 def decide_prompt(request: Request, *, context: int) -> Prompt:
-    """The constrained choice: tools, worked examples, then the conversation in the same JSON."""
+    """The constrained choice: tools, worked examples, then the conversation in the same JSON.
+
+    Raises UsageError where `tool_choice` names no tool.
+    """
     tools = [t for t in request.tools if request.tool_choice in ("auto", "required", t.name)]
+    if not tools:
+        names = [t.name for t in request.tools]
+        wanted = request.tool_choice
+        raise UsageError(f"No tool is called {wanted!r}.{nearest(wanted, names)} There are: {', '.join(names)}.")
     reply = request.tool_choice == "auto"
     known = [(tool, grammar_schema(tool.parameters)) for tool in tools]
-    rules = [_text(_system(request.messages))] if _system(request.messages) else []
+    rules = [_text(message) for message in _opening(request.messages)]
     rules.append('Decide, as one JSON object. To use a tool: {"tool": NAME, "arguments": {...}}.')
     if reply:
         rules.append('If no tool helps (greetings, thanks, general knowledge): {"reply": TEXT}.')
@@ -81,7 +93,8 @@ def decide_prompt(request: Request, *, context: int) -> Prompt:
     first = [_say("system", "\n".join(rules))]
     for question, decision in _with_replies(example_turns(known), reply=reply):
         first += [_say("user", question), _say("assistant", _dump(decision))]
-    return Prompt(_fit(first, _decided(request.messages), context), union_schema(tools, reply=reply))
+    before, turn = _divided(request.messages)
+    return Prompt(_fit(first, _decided(before), _decided(turn), context), union_schema(tools, reply=reply))
 
 
 def _with_replies(turns: list[tuple[str, JSONObject]], *, reply: bool) -> list[tuple[str, JSONObject]]:
@@ -132,7 +145,8 @@ def cut(text: str, budget: int) -> str:
     if len(text) <= budget:
         return text
     head = budget * 2 // 3
-    return f"{text[:head]}\n[… {len(text) - budget} characters left out …]\n{text[head - budget :]}"
+    left_out = len(text) - budget
+    return f"{text[:head]}\n[… {left_out} characters left out …]\n{text[head + left_out :]}"
 
 
 def read_text(content: Sequence[Block]) -> str:
@@ -155,32 +169,42 @@ def _read(block: Block) -> str:
     return ""
 
 
-def _system(messages: Sequence[Message]) -> JSONObject | None:
+def _opening(messages: Sequence[Message]) -> list[JSONObject]:
+    """All system messages as one, if there are any: templates take one, and at the beginning."""
     text = "\n\n".join(filter(None, (read_text(m.content) for m in messages if m.role == "system")))
-    return _say("system", text) if text else None
+    return [_say("system", text)] if text else []
 
 
-def _fit(first: list[JSONObject], rest: list[JSONObject], context: int) -> tuple[JSONObject, ...]:
-    """`first`, then as many of the newest messages of `rest` as the context holds, from a question on."""
-    room = (context - _RESERVE) * CHARACTERS_PER_TOKEN - sum(len(_text(m)) for m in first)
-    last = max((i for i, m in enumerate(rest) if m["role"] == "user"), default=0)
-    start = len(rest)
-    for index in range(len(rest) - 1, -1, -1):
-        room -= len(_text(rest[index]))
-        if room < 0 and index < last:
-            break
-        start = index
-    while start < last and rest[start]["role"] != "user":
-        start += 1
-    return (*first, *rest[start:])
+def _fit(
+    first: list[JSONObject], before: list[JSONObject], turn: list[JSONObject], context: int
+) -> tuple[JSONObject, ...]:
+    """`first`, then the turn's question, what came last, and as much else of the newest as the context holds."""
+    question, later = turn[:1], turn[1:]
+    room = (context - _RESERVE) * CHARACTERS_PER_TOKEN - _length(first) - _length(question)
+    kept = _newest(later, room) or later[-1:]
+    earlier = _newest(before, room - _length(kept)) if len(kept) == len(later) else []
+    while earlier and earlier[0]["role"] != "user":
+        earlier = earlier[1:]
+    return (*first, *earlier, *question, *kept)
+
+
+def _newest(messages: list[JSONObject], room: int) -> list[JSONObject]:
+    start = len(messages)
+    while start and (room := room - _length(messages[start - 1 : start])) >= 0:
+        start -= 1
+    return messages[start:]
+
+
+def _length(messages: Sequence[JSONObject]) -> int:
+    return sum(len(_text(message)) for message in messages)
 
 
 def _say(role: str, text: str) -> JSONObject:
     return {"role": role, "content": text}
 
 
-def _text(message: JSONObject | None) -> str:
-    return str(message["content"]) if message else ""
+def _text(message: JSONObject) -> str:
+    return str(message["content"])
 
 
 def _dump(value: JSONObject) -> str:

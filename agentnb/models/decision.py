@@ -25,8 +25,8 @@ _HEAD = re.compile(r'\s*\{\s*(?:"reply"\s*:\s*"|"tool"\s*:\s*"([^"\\]*)"\s*,\s*"
 #: The longest run of a JSON string that no later character can change: an escape is held until it is whole,
 #: the first half of a surrogate pair until its second half (or something else) has come.
 _SETTLED = re.compile(
-    r'(?:[^"\\]|\\["\\/bfnrt]|\\u[dD][89abAB][0-9a-fA-F]{2}(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]))'
-    r"|\\u(?![dD][89abAB])[0-9a-fA-F]{4})*"
+    r'(?:[^"\\]|\\["\\/bfnrt]|\\u(?![dD][89abAB])[0-9a-fA-F]{4}|\\u[dD][89abAB][0-9a-fA-F]{2}'
+    r"(?:\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?=[^\\]|\\[^u]|\\u(?![dD][c-fC-F])[0-9a-fA-F]{4})))*"
 )
 
 
@@ -47,9 +47,7 @@ def grammar_schema(schema: Mapping[str, JSON]) -> JSONObject:
     """
     definitions = {**_object(schema.get("definitions")), **_object(schema.get("$defs"))}
     simple = _simplify(schema, definitions, ())
-    if simple.get("type") == "object" and "properties" not in simple:
-        return _closed({})
-    return simple
+    return simple if simple.keys() & {"properties", "anyOf", "allOf"} else _closed({})
 
 
 class DecisionParser:
@@ -138,7 +136,11 @@ def _simplify(schema: Mapping[str, JSON], definitions: JSONObject, seen: tuple[s
         if name in seen or name not in definitions:
             return {}
         return _simplify(_object(definitions[name]), definitions, (*seen, name))
-    simple = {key: _part(value, definitions, seen) for key, value in schema.items() if key in _KEYWORDS}
+    simple = {
+        key: value if key in ("const", "enum") else _part(value, definitions, seen)
+        for key, value in schema.items()
+        if key in _KEYWORDS
+    }
     if isinstance(choices := schema.get("oneOf"), list):
         simple["anyOf"] = _part(choices, definitions, seen)
     if properties := _object(schema.get("properties")):

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
 
 from agentnb.messages import JSON, JSONObject, ToolSpec
 
-_SAMPLES: Mapping[str, JSON] = {"string": "example", "integer": 3, "number": 2.5, "boolean": True, "null": None}
+_SAMPLES: Mapping[str, JSON] = {"boolean": True, "null": None}
+_BOUNDS: Mapping[str, Callable[[float, float], bool]] = {
+    "minimum": operator.ge,
+    "maximum": operator.le,
+    "exclusiveMinimum": operator.gt,
+    "exclusiveMaximum": operator.lt,
+}
 
 
 def signature(tool: ToolSpec, schema: JSONObject) -> str:
@@ -29,10 +37,10 @@ def first_sentence(text: str) -> str:
 def example_arguments(schema: JSONObject) -> JSONObject:
     """Arguments that fit the schema: its first enum values, and plain samples; optional ones are left out."""
     properties, required = _properties(schema)
-    return {name: example_value(part, name) for name, part in properties.items() if name in required}
+    return {name: example_value(part) for name, part in properties.items() if name in required}
 
 
-def example_value(schema: JSON, name: str = "") -> JSON:
+def example_value(schema: JSON) -> JSON:
     """A value that fits a schema."""
     if not isinstance(schema, dict):
         return None
@@ -41,15 +49,51 @@ def example_value(schema: JSON, name: str = "") -> JSON:
     for keyword in ("enum", "anyOf", "allOf"):
         choices = schema.get(keyword)
         if isinstance(choices, list) and choices:
-            return choices[0] if keyword == "enum" else example_value(choices[0], name)
-    kind = schema.get("type")
-    if kind == "object":
-        return example_arguments(schema)
-    if kind == "array":
-        return [example_value(schema.get("items"), name)]
-    if kind == "integer" and isinstance(schema.get("minimum"), int):
-        return schema["minimum"]
-    return _SAMPLES.get(kind, None) if isinstance(kind, str) else None
+            return choices[0] if keyword == "enum" else example_value(choices[0])
+    return _plain(schema)
+
+
+def _plain(schema: JSONObject) -> JSON:
+    match schema.get("type"):
+        case "object":
+            return example_arguments(schema)
+        case "array":
+            return _list(schema)
+        case "integer":
+            return _number(schema, 3)
+        case "number":
+            return _number(schema, 2.5)
+        case "string":
+            return "example"[: _count(schema, "maxLength", 7)].ljust(_count(schema, "minLength", 0), "e")
+        case str(kind):
+            return _SAMPLES.get(kind)
+    return None
+
+
+def _list(schema: JSONObject) -> list[JSON]:
+    """One item, or as many as there must be."""
+    first = schema.get("prefixItems")
+    kinds = first if isinstance(first, list) else []
+    count = min(max(_count(schema, "minItems", 1), len(kinds), 1), _count(schema, "maxItems", 100))
+    kinds = [*kinds, *[schema.get("items")] * count]
+    return [example_value(kind) for kind in kinds[:count]]
+
+
+def _number(schema: JSONObject, sample: float) -> float:
+    """The sample if it is within the bounds, else a number that is: a bound, its neighbour, or the middle."""
+    bounds = {key: limit for key in _BOUNDS if isinstance(limit := schema.get(key), int | float)}
+    ends = bounds.values()
+    tried = [sample, *ends, *(math.floor(end) + 1 for end in ends), *(math.ceil(end) - 1 for end in ends)]
+    tried.append(sum(ends) / max(len(ends), 1))
+    fitting = (n for n in tried if all(_BOUNDS[key](n, limit) for key, limit in bounds.items()))
+    if schema.get("type") == "integer":
+        return next((int(n) for n in fitting if n == int(n)), sample)
+    return next(fitting, sample)
+
+
+def _count(schema: JSONObject, keyword: str, otherwise: int) -> int:
+    count = schema.get(keyword)
+    return count if isinstance(count, int) else otherwise
 
 
 def example_turns(tools: Sequence[tuple[ToolSpec, JSONObject]], *, most: int = 4) -> list[tuple[str, JSONObject]]:

@@ -8,9 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentnb import bridge, prompting, render
+from agentnb import prompting, render
 from agentnb.agent import MAX_ROUNDS, Agent
+from agentnb.bridge import Foreground
 from agentnb.errors import AgentnbError, UsageError, nearest
+from agentnb.interrupts import interrupts
+from agentnb.jobs import Run
 from agentnb.messages import JSON, Content, Message
 from agentnb.notebook.display import Display
 from agentnb.notebook.options import Option, Parsed, parse, usage
@@ -110,7 +113,7 @@ class CellRun:
         self._order = order
         self._cell = cell
         self.params = model_params(options)
-        self.foreground = bridge.Foreground()
+        self.foreground = Foreground()
         names = {**workspace.namespace, **(extra or {})}
         self.filled = prompting.fill(order.prompt, names)
         images = [block for source in options.many("image") or () for block in _image(source, names)]
@@ -159,7 +162,7 @@ class CellRun:
     async def attend(self, display: Display) -> Result:
         """Run, leaving the kernel's loop free. Raises what failed after everything there was is shown and kept."""
         run = self._workspace.run(self.agent, self.prompt, self.history)
-        with bridge.interrupts(run.stop, self.foreground):
+        with interrupts(run.stop, self.foreground):
             run.start()
             await self.foreground.attend(run.done, lambda: _show(run, display))
         return self._finish(run, display)
@@ -167,12 +170,12 @@ class CellRun:
     def attend_blocked(self, display: Display) -> Result:
         """The same where the caller cannot await."""
         run = self._workspace.run(self.agent, self.prompt, self.history)
-        with bridge.interrupts(run.stop, self.foreground):
+        with interrupts(run.stop, self.foreground):
             run.start()
             self.foreground.attend_blocked(run.done, lambda: _show(run, display))
         return self._finish(run, display)
 
-    def _finish(self, run: bridge.Run, display: Display) -> Result:
+    def _finish(self, run: Run, display: Display) -> Result:
         display.feed(run.take())
         transcript = display.close()
         if self.session is not None:
@@ -185,7 +188,7 @@ class CellRun:
         return Result(transcript)
 
 
-def _show(run: bridge.Run, display: Display) -> None:
+def _show(run: Run, display: Display) -> None:
     display.feed(run.take())
     display.tick()
 

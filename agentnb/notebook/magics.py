@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 
+from agentnb.bridge import Foreground
 from agentnb.errors import UsageError
+from agentnb.interrupts import interrupts
+from agentnb.jobs import Job
+from agentnb.models import weights
 from agentnb.notebook import cell, show
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
 from agentnb.notebook.options import Option, parse, usage
@@ -88,7 +92,7 @@ class AgentMagics(Magics):
         """Choose the model that answers; without a name, print the current one."""
         verb, _, rest = line.strip().partition(" ")
         if verb == "pull":
-            raise UsageError("later")
+            self._pull(rest.strip() or self.workspace.model_name)
             return
         name, _, rest = line.strip().partition(" ") if not line.strip().startswith("-") else ("", "", line)
         options = parse(rest, _MODEL, "%model")
@@ -102,6 +106,24 @@ class AgentMagics(Magics):
             self.workspace.use_model(name, api_base=options.one("api-base"), api_key_name=options.one("api-key-name"))
             self.workspace.params = cell.model_params(options)
             show.text(f"{self.workspace.model_name} answers from now on.")
+
+    def _pull(self, name: str) -> None:
+        row = weights.find(name.removeprefix("local:"))
+        said: list[str] = []
+
+        def progress(what: str, done: int, total: int) -> None:
+            said[:] = [f"{what} {100 * done // max(total, 1)} %"]
+
+        def tick() -> None:
+            if said:
+                show.text_in_place(said[0])
+
+        foreground = Foreground()
+        job = Job(self.workspace.background, lambda: weights.fetch(row, progress=progress))
+        with interrupts(job.stop, foreground):
+            job.start()
+            foreground.attend_blocked(job.done, tick)
+        show.text_in_place(f"{row.label} is ready in {job.done.result()}\n")
 
     # Tools
 

@@ -20,6 +20,11 @@ def text(words: str) -> None:
     print(words)  # noqa: T201  # what a magic says belongs in its cell
 
 
+def text_in_place(words: str) -> None:
+    """Print over what the line showed before."""
+    print(f"\r\x1b[K{words}", end="", flush=True)  # noqa: T201  # as above
+
+
 def tools(workspace: Workspace) -> None:
     """The tools, one a line, with what they do."""
     known = workspace.tools()

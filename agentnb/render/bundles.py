@@ -93,9 +93,7 @@ class Renderer:
     `notice` says why a run failed; a cell leaves that to the error that it raises.
     """
 
-    def __init__(
-        self, provenance: Provenance | None = None, fmt: Format = "markdown", *, notice: bool = True
-    ) -> None:
+    def __init__(self, provenance: Provenance | None = None, fmt: Format = "markdown", *, notice: bool = True) -> None:
         self._provenance = provenance or Provenance()
         self._format = fmt
         self._notice = notice

@@ -11,7 +11,9 @@ from playwright.sync_api import Locator, expect
 from tests.browser.lab import Lab
 
 DATA = Path(__file__).parents[2] / "notebooks" / "data" / "penguins.csv"
-ASK = "%%agent answer <<\nWhich species is the heaviest on average, and by how much?\nThe columns are {{list(penguins)}}."
+ASK = """%%agent answer <<
+Which species is the heaviest on average, and by how much?
+The columns are {{list(penguins)}}."""
 CELLS = (
     '%load_ext agentnb\nimport pandas as pd\npenguins = pd.read_csv("penguins.csv")',
     "def mean_mass(df: pd.DataFrame, species: str) -> float:\n"
@@ -51,7 +53,7 @@ That is $5076.0 - 3733.1 \\\\approx 1343$ g more than the next.''',
 def notebook(lab: Lab, request: pytest.FixtureRequest) -> Lab:
     """A notebook whose first cells were run, with a scripted model behind it."""
     shutil.copy(DATA, lab.server.root / "penguins.csv")
-    lab.open(f"{request.node.name}.ipynb", *CELLS)
+    lab.open("penguins.ipynb" if "beautiful" in request.node.name else f"{request.node.name}.ipynb", *CELLS)
     lab.run(0)
     lab.run(1)
     return lab

@@ -14,6 +14,7 @@ from queue import Empty
 import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
+from jupyter_core.utils import ensure_event_loop
 
 from tests.provider import Answer, Asked, Provider, provider
 
@@ -133,11 +134,12 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _kernel() -> Iterator[Kernel]:
     kernel = Kernel({"AGENTNB_DISPLAY": "live"})
     yield kernel
     kernel.stop()
+    ensure_event_loop().close()  # the loop that jupyter_client made for this thread, and leaves to nobody
 
 
 @pytest.fixture

@@ -1,0 +1,166 @@
+"""Runs go on an event loop of their own: its thread, the coroutines on it, and a run with its events."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import aclosing
+from typing import Generic, TypeVar
+
+from agentnb import events
+from agentnb.errors import AgentnbError, RunInterrupted
+from agentnb.transcript import Folder, Transcript
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop on a thread of its own, started at first use."""
+
+    def __init__(self, name: str = "agentnb") -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop; its thread runs from now on."""
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                # Tools that wait on threads: as many as a model may call at once, not as many as there are cores.
+                pool = concurrent.futures.ThreadPoolExecutor(64, thread_name_prefix="agentnb-tool")
+                self._loop.set_default_executor(pool)
+                self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name=self._name, daemon=True)
+                self._thread.start()
+            return self._loop
+
+    def close(self) -> None:
+        """Stop the loop and its thread; what still runs there is cancelled first."""
+        with self._lock:
+            loop, thread, self._loop, self._thread = self._loop, self._thread, None, None
+        if loop is not None and thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            if thread is not threading.current_thread():  # the last reference may go on the loop's own thread
+                thread.join(5)
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+        loop.run_until_complete(_cancel_all())
+        loop.run_until_complete(loop.shutdown_asyncgens())
+    finally:
+        loop.close()
+
+
+async def _cancel_all() -> None:
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+class Job(Generic[T]):
+    """A coroutine on the loop thread. `done` is settled when it has really ended: a stopped one with RunInterrupted."""
+
+    def __init__(self, background: LoopThread, work: Callable[[], Coroutine[object, object, T]]) -> None:
+        self.done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self.stopping = False
+        self._work = work
+        self._loop = background.loop
+        self._task: asyncio.Task[T] | None = None
+
+    def start(self) -> None:
+        """Begin; whoever wants to stop it on an interrupt listens for that before."""
+        self._loop.call_soon_threadsafe(self._begin)
+
+    def stop(self) -> None:
+        """Cancel it. Safe from any thread, and more than once."""
+        self.stopping = True
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the job with it
+            self._loop.call_soon_threadsafe(self._cancel)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._work())
+        self._task.add_done_callback(self._settle)
+        if self.stopping:
+            self._task.cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _settle(self, task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            self.done.set_exception(RunInterrupted("Interrupted."))
+        elif (error := task.exception()) is not None:
+            self.done.set_exception(error)
+        else:
+            self.done.set_result(task.result())
+
+
+class Run:
+    """A run in progress on the loop thread: its events, and the way to stop it.
+
+    `changed` is called on the loop thread after every event.
+    """
+
+    def __init__(
+        self,
+        run_id: str,
+        title: str,
+        model: str,
+        background: LoopThread,
+        stream: Callable[[], AsyncGenerator[events.Event, None]],
+        changed: Callable[[], object],
+    ) -> None:
+        self.id = run_id
+        self.title = title
+        self.model = model
+        self._folder = Folder()
+        self._new: deque[events.Event] = deque()
+        self._job = Job(background, lambda: self._pump(stream, changed))
+        self.done = self._job.done
+        self.start = self._job.start
+        self.stop = self._job.stop
+
+    @property
+    def stopping(self) -> bool:
+        """Whether somebody asked it to stop."""
+        return self._job.stopping
+
+    async def _pump(
+        self, stream: Callable[[], AsyncGenerator[events.Event, None]], changed: Callable[[], object]
+    ) -> None:
+        try:
+            async with aclosing(stream()) as arriving:
+                async for event in arriving:
+                    self._put(event)
+                    changed()
+        except AgentnbError:
+            raise  # its RunError has come by
+        except Exception as error:  # a bug in a model or a tool must not leave a run that looks alive
+            self._put(events.RunError(f"{type(error).__name__}: {error}", type(error).__name__, run_id=self.id))
+            raise
+
+    def _put(self, event: events.Event) -> None:
+        self._folder.feed(event)
+        self._new.append(event)
+
+    def take(self) -> list[events.Event]:
+        """The events since the last call."""
+        new = []
+        with contextlib.suppress(IndexError):
+            while True:
+                new.append(self._new.popleft())
+        return new
+
+    def transcript(self) -> Transcript:
+        """The run so far. Call it on the loop thread, or when the run has ended."""
+        return self._folder.transcript()
