@@ -25,14 +25,24 @@ RESULT_BUDGET = 1500
 _RESERVE = 768
 #: A failed call may be tried again once; more often, a small model only repeats itself.
 _TRIES = 2
+#: How little it takes to keep 0.5 billion parameters from answering what they cannot know: two more of 27 questions
+#: went to the right tool, at the price of one needless call in 18 that needed none.
+_REPLY_BIAS = -0.5
+_REPLIES: tuple[tuple[str, JSONObject], ...] = (
+    ("Hi!", {"reply": "Hello! How can I help you?"}),
+    ("Tell me a short poem.", {"reply": "Roses are red, violets are blue."}),
+    ("What is the capital of Japan?", {"reply": "The capital of Japan is Tokyo."}),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the engine is asked: chat messages, and the schema that its answer must fit (None: free text)."""
+    """What the engine is asked: chat messages, the schema that its answer must fit (None: free text), and words made
+    a little more or less likely."""
 
     messages: tuple[JSONObject, ...]
     schema: JSONObject | None = None
+    bias: tuple[tuple[str, float], ...] = ()
 
 
 def next_step(request: Request, *, one_tool: bool) -> Literal["chat", "decide", "answer"]:
@@ -89,20 +99,19 @@ def decide_prompt(request: Request, *, context: int) -> Prompt:
     rules.append('Decide, as one JSON object. To use a tool: {"tool": NAME, "arguments": {...}}.')
     if reply:
         rules.append('If no tool helps (greetings, thanks, general knowledge): {"reply": TEXT}.')
+        rules.append("Numbers and facts about the user's data come only from a tool: you do not know them.")
     rules.append("Tools:\n" + "\n".join(f"- {signature(tool, schema)}" for tool, schema in known))
     first = [_say("system", "\n".join(rules))]
     for question, decision in _with_replies(example_turns(known), reply=reply):
         first += [_say("user", question), _say("assistant", _dump(decision))]
     before, turn = _divided(request.messages)
-    return Prompt(_fit(first, _decided(before), _decided(turn), context), union_schema(tools, reply=reply))
+    said = _fit(first, _decided(before), _decided(turn), context)
+    return Prompt(said, union_schema(tools, reply=reply), (("reply", _REPLY_BIAS),) if reply else ())
 
 
 def _with_replies(turns: list[tuple[str, JSONObject]], *, reply: bool) -> list[tuple[str, JSONObject]]:
-    if not reply:
-        return turns
-    hello: tuple[str, JSONObject] = ("Hi!", {"reply": "Hello! How can I help you?"})
-    fact: tuple[str, JSONObject] = ("What is the capital of Japan?", {"reply": "The capital of Japan is Tokyo."})
-    return [hello, *turns, fact]
+    """Replies first: what stands last is imitated most, and a made-up number is worse than a needless call."""
+    return [*_REPLIES, *turns] if reply else turns
 
 
 def _spoken(messages: Sequence[Message]) -> list[JSONObject]:

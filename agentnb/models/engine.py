@@ -27,8 +27,9 @@ from agentnb.messages import JSONObject
 _BATCH = 64
 #: Megabytes of earlier prompts kept, so that what two prompts begin with alike is read once.
 _PROMPT_CACHE_MIB = 512
-#: How long the end of the process waits for a generation that was told to stop.
-_FAREWELL_SECONDS = 2.0
+#: How long the end of the process waits at most for a generation that was told to stop: it does after a batch, and to
+#: end under a running one would be a crash.
+_FAREWELL_SECONDS = 5.0
 
 
 class _Server(Protocol):
@@ -176,7 +177,8 @@ def _generate(server: _Server, job: _Job, ending: threading.Event) -> None:
         job.put(_failure(chunk) or chunk)
         return job.stopped.is_set() or ending.is_set()
 
-    server.handle_chat_completions(job.body, on_chunk)
+    # With a report after every batch, a question that is still being read can be stopped too.
+    server.handle_chat_completions({**job.body, "return_progress": True}, on_chunk)
 
 
 def _failure(chunk: JSONObject) -> ModelError | None:

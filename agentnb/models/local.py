@@ -23,6 +23,8 @@ from agentnb.models.engine import Engine, import_xllamacpp
 _MAX_TOKENS = 1024
 #: Big enough for a loop of several tools (measured at 1.5 billion parameters; 0.5 billion manage one).
 _LOOPS = ("1.5b",)
+#: Milliseconds after which reading the prompt is worth a word.
+_SLOW = 1000
 #: Seconds between two reports of a download.
 _REPORT = 0.5
 
@@ -61,6 +63,8 @@ class LocalModel:
         finish, usage = "stop", messages.Usage()
         async with aclosing(engine.chat(self._body(request, prompt))) as chunks:
             async for chunk in chunks:
+                if slow := _reading(chunk):
+                    yield Waiting(f"{self.name} reads the prompt: {slow}")
                 text, ended, counted = _read(chunk)
                 finish, usage = ended or finish, counted or usage
                 for event in parser.feed(text) if parser else ([TextDelta(text)] if text else []):
@@ -89,7 +93,8 @@ class LocalModel:
                 with contextlib.suppress(asyncio.CancelledError, ModelError):
                     await fetching
         assert path is not None  # one of the two
-        self._engine = Engine(path, threads=self._threads, context=self._context)
+        if self._engine is None:  # another question may have made it while this one waited
+            self._engine = Engine(path, threads=self._threads, context=self._context)
 
     def _prompt(self, request: Request) -> Prompt:
         match next_step(request, one_tool=self._one_tool):
@@ -106,11 +111,20 @@ class LocalModel:
         body |= {"messages": said, "stream": True, "stream_options": {"include_usage": True}}
         if prompt.schema is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": {"schema": prompt.schema}}
+            body["logit_bias"] = [[word, bias] for word, bias in prompt.bias]
         return body
 
 
 def _report(state: list[str], text: str, done: int, total: int) -> None:
     state[0] = f"fetching {text}: {100 * done // max(total, 1)} %"
+
+
+def _reading(chunk: JSONObject) -> str | None:
+    """How much of a prompt that takes its time is read."""
+    match chunk:
+        case {"prompt_progress": {"total": int(total), "processed": int(done), "time_ms": int(spent)}}:
+            return f"{100 * done // total} %" if spent >= _SLOW and done < total else None
+    return None
 
 
 def _read(chunk: JSONObject) -> tuple[str, str | None, messages.Usage | None]:
@@ -123,6 +137,13 @@ def _read(chunk: JSONObject) -> tuple[str, str | None, messages.Usage | None]:
         case {"choices": [{"finish_reason": str(reason)}, *_]}:
             finish = reason
     match chunk:
-        case {"usage": {"prompt_tokens": int(asked), "completion_tokens": int(said)}}:
-            usage = messages.Usage(asked, said)
+        case {"usage": {"prompt_tokens": int(asked), "completion_tokens": int(said), **more}}:
+            usage = messages.Usage(asked, said, _cached(more))
     return text, finish, usage
+
+
+def _cached(usage: JSONObject) -> int:
+    match usage:
+        case {"prompt_tokens_details": {"cached_tokens": int(cached)}}:
+            return cached
+    return 0

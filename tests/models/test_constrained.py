@@ -150,18 +150,21 @@ def test_a_decision_is_asked_for_with_rules_examples_and_the_conversation_in_jso
 system: Be brief.
 Decide, as one JSON object. To use a tool: {"tool": NAME, "arguments": {...}}.
 If no tool helps (greetings, thanks, general knowledge): {"reply": TEXT}.
+Numbers and facts about the user's data come only from a tool: you do not know them.
 Tools:
 - weather(city: string (Its name), unit?: "C"|"F"): The weather of a city
 - now(): The time\
 """,
             "user: Hi!",
             'assistant: {"reply": "Hello! How can I help you?"}',
+            "user: Tell me a short poem.",
+            'assistant: {"reply": "Roses are red, violets are blue."}',
+            "user: What is the capital of Japan?",
+            'assistant: {"reply": "The capital of Japan is Tokyo."}',
             "user: The weather of a city: city example",
             'assistant: {"tool": "weather", "arguments": {"city": "example"}}',
             "user: The time",
             'assistant: {"tool": "now", "arguments": {}}',
-            "user: What is the capital of Japan?",
-            'assistant: {"reply": "The capital of Japan is Tokyo."}',
             "user: hi",
             'assistant: {"reply": "Hello!"}',
             "user: How warm is Oslo?",

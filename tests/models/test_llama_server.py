@@ -1,0 +1,82 @@
+"""The OpenAI dialect against a real server with a real model: llama.cpp's own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from agentnb import events, messages
+from agentnb.errors import CredentialError
+from agentnb.messages import Message, ToolCall, ToolResult, ToolSpec
+from agentnb.models.base import Request
+from agentnb.models.http import Http
+from agentnb.models.resolve import open_model
+from agentnb.transcript import fold
+from tests.llama import LlamaServer, llama_server
+from tests.streams import collect
+
+pytestmark = [pytest.mark.anyio, pytest.mark.model, pytest.mark.xdist_group("model")]
+
+ASK = Request((messages.user("What is the capital of France?"),), params={"max_tokens": 24, "temperature": 0})
+ADD = ToolSpec(
+    "add",
+    "Add two numbers.",
+    {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x", "y"]},
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LlamaServer]:
+    with llama_server() as running:
+        yield running
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[Http]:
+    opened = Http()
+    yield opened
+    await opened.aclose()
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "", "/"])
+async def test_a_real_answer_streams_from_a_base_url_with_v1_or_without(
+    path: str, server: LlamaServer, http: Http
+) -> None:
+    environ = {"MY_KEY": server.key}
+    base = server.url + path
+    model = open_model("openai:anything", http=http, api_base=base, api_key_name="MY_KEY", environ=environ)
+    got, error = await collect(model, ASK)
+    assert error is None
+    assert sum(isinstance(event, events.TextDelta) for event in got) > 3
+    assert [event for event in got if isinstance(event, events.MessageEnd)] == [got[-1]]
+    assert fold(got).messages[-1].finish in ("stop", "length")
+    assert fold(got).usage.input > 10
+    assert 3 < fold(got).usage.output <= 24
+
+
+@pytest.mark.parametrize("key", ["sk-llama-secret-2", None])
+async def test_a_wrong_key_names_its_variable_and_shows_itself_nowhere(
+    key: str | None, server: LlamaServer, http: Http
+) -> None:
+    environ = {} if key is None else {"MY_KEY": key}
+    model = open_model("openai:anything", http=http, api_base=server.url, api_key_name="MY_KEY", environ=environ)
+    got, error = await collect(model, ASK)
+    assert got == []
+    assert isinstance(error, CredentialError)
+    assert "MY_KEY" in str(error)
+    assert "\n" not in str(error)
+    assert "secret" not in f"{error!s} {error!r} {model!r} {server!r}"
+
+
+async def test_a_server_takes_tools_and_a_call_with_its_result(server: LlamaServer, http: Http) -> None:
+    # So small a model calls no tool by itself, so it is told that it did.
+    environ = {"MY_KEY": server.key}
+    model = open_model("openai:anything", http=http, api_base=server.url, api_key_name="MY_KEY", environ=environ)
+    called = Message("assistant", (ToolCall("c1", "add", '{"x": 3, "y": 4}'),), finish="tool_calls")
+    result = Message("tool", (ToolResult("c1", "add", (messages.Text("7"),)),))
+    conversation = (messages.system("Be brief."), messages.user("Add 3 and 4."), called, result)
+    got, error = await collect(model, Request(conversation, (ADD,), params=ASK.params))
+    assert error is None
+    assert fold(got).text or fold(got).messages[-1].calls
+    assert fold(got).messages[-1].finish in ("stop", "length", "tool_calls")

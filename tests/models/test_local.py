@@ -1,0 +1,223 @@
+"""The built-in model: a real one, in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from contextlib import aclosing
+from pathlib import Path
+
+import anyio
+import pytest
+from jsonschema import Draft202012Validator
+
+from agentnb import events, messages
+from agentnb.errors import ModelError, RequestRefused, UsageError
+from agentnb.messages import Message, Text, ToolCall, ToolResult, ToolSpec
+from agentnb.models import weights
+from agentnb.models.base import Request
+from agentnb.models.decision import grammar_schema
+from agentnb.models.local import LocalModel
+from agentnb.transcript import fold
+from tests.llama import MODEL, model_file
+from tests.streams import collect
+
+pytestmark = pytest.mark.anyio
+
+HELLO = Request((messages.user("Say hello."),), params={"max_tokens": 24})
+ORDER = ToolSpec(
+    "order",
+    "Order drinks.",
+    {
+        "type": "object",
+        "properties": {
+            "drink": {"$ref": "#/$defs/Drink"},
+            "count": {"type": "integer", "minimum": 1, "maximum": 9},
+            "hot": {"type": "boolean"},
+            "extras": {"type": "array", "items": {"enum": ["milk", "sugar"]}, "maxItems": 2},
+        },
+        "required": ["drink", "count", "extras"],
+        "$defs": {
+            "Drink": {"type": "object", "properties": {"name": {"enum": ["tea", "coffee"]}}, "required": ["name"]}
+        },
+    },
+)
+NOW = ToolSpec("now", "The time.", {"type": "object", "properties": {}})
+
+
+@pytest.fixture(scope="module")
+def path() -> Path:
+    return model_file()
+
+
+@pytest.fixture(scope="module")
+def model(path: Path) -> LocalModel:
+    """Loaded at the first question, and once."""
+    assert path.exists()
+    return LocalModel(MODEL, context=1024)
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_a_chat_streams_and_ends_once_with_its_usage(model: LocalModel) -> None:
+    got, error = await collect(model, HELLO)
+    assert error is None
+    assert sum(isinstance(event, events.TextDelta) for event in got) > 3
+    assert [event for event in got if isinstance(event, events.MessageEnd)] == [got[-1]]
+    said = fold(got)
+    assert "ello" in said.text
+    assert said.messages[-1].finish in ("stop", "length")
+    assert said.messages[-1].model == model.name == "local:smollm2-135m"
+    assert said.usage.input > 5
+    assert 3 < said.usage.output <= 24
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_an_answer_that_reaches_its_limit_says_so(model: LocalModel) -> None:
+    got, _ = await collect(model, Request((messages.user("Count to 100."),), params={"max_tokens": 3}))
+    assert fold(got).messages[-1].finish == "length"
+    assert fold(got).usage.output == 3
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_closing_the_stream_stops_the_generation(model: LocalModel) -> None:
+    # A thousand tokens take far longer than the five seconds that the next question has.
+    endless = Request((messages.user("Tell me a very long story."),), params={"max_tokens": 1000, "ignore_eos": True})
+    async with aclosing(model.stream(endless)) as stream:
+        async for event in stream:
+            if isinstance(event, events.TextDelta):
+                break
+    got, error = await collect(model, HELLO)
+    assert error is None
+    assert "ello" in fold(got).text
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_cancelling_before_the_first_word_stops_it_too(model: LocalModel) -> None:
+    async def ask() -> None:
+        await collect(model, Request((messages.user("word " * 500),), params={"max_tokens": 500, "ignore_eos": True}))
+
+    with anyio.fail_after(5):
+        asking = asyncio.create_task(ask())
+        await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert (await collect(model, HELLO))[1] is None
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_questions_at_the_same_time_are_answered_one_after_another(model: LocalModel) -> None:
+    words = ("apple", "river", "stone")
+    forms = [{"type": "json_schema", "json_schema": {"schema": {"const": word}}} for word in words]
+    asked = [Request(HELLO.messages, params={"response_format": form}) for form in forms]
+    answers = await asyncio.gather(*(collect(model, request) for request in asked))
+    for got, error in answers:
+        assert error is None
+        assert [event for event in got if isinstance(event, events.MessageEnd)] == [got[-1]]
+    assert [json.loads(fold(got).text) for got, _ in answers] == list(words)
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+@pytest.mark.parametrize("choice", ["required", "order"])
+async def test_a_call_of_a_tool_has_arguments_that_fit_its_schema(choice: str, model: LocalModel) -> None:
+    request = Request((messages.user("Two cups of tea with milk, please."),), (NOW, ORDER)[choice == "order" :], choice)
+    got, error = await collect(model, request)
+    assert error is None
+    said = fold(got).messages[-1]
+    assert said.finish == "tool_calls"
+    (call,) = said.calls
+    schema = {tool.name: tool.parameters for tool in (NOW, ORDER)}[call.name]
+    arguments = json.loads(call.arguments)
+    assert Draft202012Validator(grammar_schema(schema)).is_valid(arguments), arguments
+    assert choice in ("required", call.name)
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_a_free_choice_is_one_decision(model: LocalModel) -> None:
+    got, error = await collect(model, Request((messages.user("Hi!"),), (NOW,), params={"max_tokens": 40}))
+    assert error is None
+    said = fold(got).messages[-1]
+    assert bool(said.text) != bool(said.calls)
+    assert "{" not in said.text
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_a_tools_result_is_put_into_words(model: LocalModel) -> None:
+    call = Message("assistant", (ToolCall("c1", "now"),), finish="tool_calls")
+    result = Message("tool", (ToolResult("c1", "now", (Text("It is 12:45."),)),))
+    request = Request((messages.user("What time is it?"), call, result), (NOW,), params={"max_tokens": 32})
+    got, error = await collect(model, request)
+    assert error is None
+    assert "12:45" in fold(got).text
+    assert not fold(got).messages[-1].calls
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_a_prompt_that_is_too_long_is_refused_in_one_line(model: LocalModel) -> None:
+    got, error = await collect(model, Request((messages.user("word " * 2000),)))
+    assert got == []
+    assert isinstance(error, RequestRefused)
+    assert error.code == "context_length_exceeded"
+    assert "tokens, and the model was opened for 1024." in str(error)
+    assert "\n" not in str(error)
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_a_parameter_that_makes_no_sense_is_refused_in_one_line(model: LocalModel) -> None:
+    _, error = await collect(model, Request(HELLO.messages, params={"response_format": {"type": "nonsense"}}))
+    assert isinstance(error, RequestRefused)
+    assert str(error).startswith("llama.cpp refused the request: ")
+    assert "\n" not in str(error)
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_loading_is_announced_and_llama_writes_nothing(path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    model = LocalModel(str(path), context=512)
+    got, error = await collect(model, HELLO)
+    assert error is None
+    assert [event.reason for event in got if isinstance(event, events.Waiting)] == [f"loading {model.name}"]
+    await collect(model, Request((messages.user("word " * 600),)))
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_questions_at_the_same_time_load_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xllamacpp")
+    monkeypatch.setenv("AGENTNB_HOME", str(tmp_path))
+    row = weights.find(MODEL)
+    path = tmp_path / "models" / row.file
+    path.parent.mkdir()
+    path.write_text("not really")
+    weights._remember(path, row)
+    before = set(threading.enumerate())
+    model = LocalModel(MODEL)
+    answers = await asyncio.gather(*(collect(model, HELLO) for _ in range(3)))
+    assert [str(error) for _, error in answers] == [
+        f"{path} is not a GGUF file. llama.cpp reads models in the GGUF format only."
+    ] * 3
+    assert [thread.name for thread in set(threading.enumerate()) - before].count("llama.cpp") == 1
+
+
+async def test_a_path_to_something_else_is_refused_in_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    path = tmp_path / "notes.gguf"
+    path.write_text("my notes")
+    _, error = await collect(LocalModel(str(path)), HELLO)
+    assert isinstance(error, ModelError)
+    assert str(error) == f"{path} is not a GGUF file. llama.cpp reads models in the GGUF format only."
+
+
+async def test_an_unknown_model_is_refused_when_it_is_named() -> None:
+    with pytest.raises(UsageError, match="No built-in model 'smollm'"):
+        LocalModel("smollm")
