@@ -11,11 +11,13 @@ from agentnb.events import ModelEvent
 from agentnb.models.base import Model, Request
 
 
-async def collect(model: Model, request: Request) -> tuple[list[ModelEvent], AgentnbError | None]:
-    """The events, and the error that ended them."""
+async def collect(
+    model: Model, request: Request, *, seconds: float = 5
+) -> tuple[list[ModelEvent], AgentnbError | None]:
+    """The events, and the error that ended them; all within so many seconds."""
     events: list[ModelEvent] = []
     try:
-        with anyio.fail_after(5):
+        with anyio.fail_after(seconds):
             async with aclosing(model.stream(request)) as stream:
                 async for event in stream:
                     events.append(event)  # noqa: PERF401  # a comprehension would lose them with the error

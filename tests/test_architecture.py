@@ -56,7 +56,7 @@ agent
 
 workspace
 
-notebook: options publisher console < live text execute < display < cell comm < show < magics < extension < .
+notebook: options publisher console < live text execute < display < cell comm < complete show < magics < extension < .
 
 __init__
 
@@ -79,6 +79,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.refusal": {"orjson"},
     "models.weights": {"platformdirs"},
     "notebook.comm": {"comm"},
+    "notebook.complete": {"IPython"},
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
     "notebook.magics": {"IPython"},
     "prompting.arrays": {"numpy"},

@@ -117,9 +117,10 @@ async def _download(wheel: str, folder: Path, pip: Sequence[str], arrived: Calla
     # pip writes what arrives to its temporary folder: in ours, it can be seen growing.
     environ = {**os.environ, "TMPDIR": str(folder)}
     command = [*pip, "--no-deps", "--no-cache-dir", "--dest", str(folder), wheel]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     try:
-        process = await asyncio.create_subprocess_exec(*command, env=environ, **pipes)
+        process = await asyncio.create_subprocess_exec(
+            *command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
     except OSError as reason:
         raise ConnectionFailed(f"pip could not be started ({reason.strerror})") from None
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 
@@ -142,7 +142,7 @@ def _read(chunk: JSONObject) -> tuple[str, str | None, messages.Usage | None]:
     return text, finish, usage
 
 
-def _cached(usage: JSONObject) -> int:
+def _cached(usage: Mapping[object, object]) -> int:
     match usage:
         case {"prompt_tokens_details": {"cached_tokens": int(cached)}}:
             return cached

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from agentnb.notebook import complete
 from agentnb.notebook.comm import Panel
 from agentnb.notebook.magics import AgentMagics
 from agentnb.workspace import Workspace
@@ -23,6 +24,7 @@ class Extension:
         self.workspace = Workspace(shell.user_ns)
         self.magics = AgentMagics(shell, self.workspace)
         self._panel = Panel(shell, self.workspace)
+        self._complete = complete.matcher(self.workspace)
         self._in_cell = False
 
     def load(self) -> None:
@@ -32,6 +34,8 @@ class Extension:
         self._shell.input_transformers_cleanup.insert(0, self.await_agent)
         self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_run_cell", self._after_cell)
+        if self._shell.Completer is not None:
+            self._shell.Completer.custom_matchers.append(self._complete)
         self._panel.open()
 
     def unload(self) -> None:
@@ -39,6 +43,8 @@ class Extension:
         self._shell.input_transformers_cleanup.remove(self.await_agent)
         self._shell.events.unregister("pre_run_cell", self._before_cell)
         self._shell.events.unregister("post_run_cell", self._after_cell)
+        if self._shell.Completer is not None:
+            self._shell.Completer.custom_matchers.remove(self._complete)
         for kind, names in self.magics.magics.items():
             for name in names:
                 self._shell.magics_manager.magics[kind].pop(name, None)

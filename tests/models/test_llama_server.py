@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 
 import pytest
 
@@ -14,7 +15,7 @@ from agentnb.models.http import Http
 from agentnb.models.resolve import open_model
 from agentnb.transcript import fold
 from tests.llama import LlamaServer, llama_server
-from tests.streams import collect
+from tests.streams import collect as collect_within
 
 pytestmark = [pytest.mark.anyio, pytest.mark.model, pytest.mark.xdist_group("model")]
 
@@ -24,6 +25,10 @@ ADD = ToolSpec(
     "Add two numbers.",
     {"type": "object", "properties": {"x": {"type": "integer"}, "y": {"type": "integer"}}, "required": ["x", "y"]},
 )
+
+
+#: A real model on a busy machine takes its time.
+collect = partial(collect_within, seconds=30)
 
 
 @pytest.fixture(scope="module")
