@@ -68,7 +68,8 @@ class Kernel:
 
     def __init__(self) -> None:
         self.manager = KernelManager(kernel_name="python3")
-        self.manager.start_kernel(env=os.environ | {"BENCH_KEY": "sk-bench", "AGENTNB_DISPLAY": "live"})
+        environ = os.environ | {"BENCH_KEY": "sk-bench", "AGENTNB_DISPLAY": "live"}
+        self.manager.start_kernel(env=environ, extra_arguments=["--IPKernelApp.log_level=ERROR"])
         self.client: BlockingKernelClient = self.manager.blocking_client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)

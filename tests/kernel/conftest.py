@@ -44,7 +44,8 @@ class Kernel:
 
     def __init__(self, env: dict[str, str] | None = None) -> None:
         self.manager = KernelManager()
-        self.manager.start_kernel(env={**os.environ, **(env or {})})
+        quiet = ["--IPKernelApp.log_level=ERROR"]  # TCP on loopback is fine here
+        self.manager.start_kernel(env={**os.environ, **(env or {})}, extra_arguments=quiet)
         self.client: BlockingKernelClient = self.manager.client()
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
