@@ -80,7 +80,10 @@ class Agent:
 
     async def run(self, prompt: str | Message, *, history: Sequence[Message] = ()) -> Result:
         """The run's result. An AgentnbError carries what there was so far as `error.transcript`."""
-        folder, here = Folder(), ThisTask()
+        return await self._run(prompt, history, Folder())
+
+    async def _run(self, prompt: str | Message, history: Sequence[Message], folder: Folder) -> Result:
+        here = ThisTask()
         try:
             with interrupts(here.stop, self.runner):
                 async with aclosing(self.stream(prompt, history=history)) as stream:
@@ -103,8 +106,14 @@ class Agent:
         if self._background is None:
             self._background = LoopThread()
             weakref.finalize(self, self._background.close)
-        message = self._message(prompt)
-        return bridge.run_blocking(self._background, lambda runner: self._with(runner).run(message, history=history))
+        message, folder = self._message(prompt), Folder()
+        try:
+            return bridge.run_blocking(
+                self._background, lambda runner: self._with(runner)._run(message, history, folder)
+            )
+        except RunInterrupted as error:
+            error.transcript = folder.transcript()
+            raise
 
     def _with(self, runner: Runner) -> Agent:
         other = copy.copy(self)

@@ -65,13 +65,22 @@ class Foreground:
         self._waker: Callable[[], object] = self._wake.set
         self._tasks: set[asyncio.Task[object]] = set()
         self._in_function = False
+        self._tick: Callable[[], object] = lambda: None
+        self._showing = threading.Lock()
 
     async def run_sync(self, function: Callable[[], T]) -> T:
-        """Run a plain function on the attending thread."""
+        """Run a plain function on the attending thread, and show meanwhile what that thread then cannot."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._calls.append((_Errand(done), function))  # type: ignore[arg-type]  # one T per errand
         self._waker()
-        return await done
+        try:
+            while not done.done():
+                await asyncio.wait({done}, timeout=TICK)
+                if self._in_function:
+                    self._show()
+            return await done
+        finally:
+            done.cancel()
 
     async def run_async(self, function: Callable[[], Coroutine[object, object, T]]) -> T:
         """Run a coroutine on the attending thread's loop."""
@@ -81,17 +90,21 @@ class Foreground:
         return await done
 
     async def attend(self, run: concurrent.futures.Future[T], tick: Callable[[], object]) -> None:
-        """Serve the run until it has ended, leaving the loop free for everything else. Never raises its error."""
+        """Serve the run until it has ended, leaving the loop free for everything else. Never raises its error.
+
+        `tick` is called about every 50 ms: here, or on the loop thread while a plain function keeps this one busy.
+        """
         loop = asyncio.get_running_loop()
         wake = asyncio.Event()
         self._waker = lambda: loop.call_soon_threadsafe(wake.set)
         run.add_done_callback(lambda _: self._waker())
+        self._tick = tick
         due = 0.0
         while not run.done():
             wake.clear()
             self._work(start=True)
             if time.monotonic() >= due:
-                tick()
+                self._show()
                 due = time.monotonic() + TICK
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(wake.wait(), max(0.001, due - time.monotonic()))
@@ -100,6 +113,7 @@ class Foreground:
     def attend_blocked(self, run: concurrent.futures.Future[T], tick: Callable[[], object]) -> None:
         """The same where the caller cannot await; the kernel's loop runs meanwhile only if an async tool needs it."""
         run.add_done_callback(lambda _: self._wake.set())
+        self._tick = tick
         due = 0.0
         while not run.done():
             self._wake.clear()
@@ -108,7 +122,7 @@ class Foreground:
                 _run_here(self.attend(run, tick))
                 return
             if time.monotonic() >= due:
-                tick()
+                self._show()
                 due = time.monotonic() + TICK
             self._wake.wait(max(0.001, due - time.monotonic()))
 
@@ -116,6 +130,10 @@ class Foreground:
     def in_function(self) -> bool:
         """Whether a plain function runs on the attending thread now: only an exception gets it to stop."""
         return self._in_function
+
+    def _show(self) -> None:
+        with self._showing:  # one thread at a time
+            self._tick()
 
     def _work(self, *, start: bool) -> None:
         while self._calls:

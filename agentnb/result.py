@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agentnb import render
-from agentnb.messages import Message, Usage
+from agentnb.messages import Content, Message, Usage
+from agentnb.prompting import to_blocks
 from agentnb.transcript import Transcript
 
 
@@ -38,3 +39,9 @@ class Result:
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         return render.summary(self.transcript)
+
+
+@to_blocks.register(Result)
+def _answer(value: Result, budget: int = 2000) -> tuple[Content, ...]:
+    """In the next prompt, `{{answer}}` is what was answered, not how it came about."""
+    return to_blocks(value.text, budget)

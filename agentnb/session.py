@@ -24,8 +24,11 @@ class Session:
         self.turns: list[Turn] = []
 
     def history(self, key: str | None = None) -> tuple[Message, ...]:
-        """The messages before the turn of this cell; all of them, if the cell has none yet."""
-        before = self.turns[: self._at(key)]
+        """The messages before the turn of this cell; all of them, if the cell has none yet.
+
+        A turn that got no answer at all is left out: many models refuse two prompts in a row.
+        """
+        before = [turn for turn in self.turns[: self._at(key)] if any(m.role == "assistant" for m in turn.messages)]
         return tuple(message for turn in before for message in turn.messages)
 
     def record(self, key: str | None, messages: tuple[Message, ...]) -> None:

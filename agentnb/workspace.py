@@ -67,13 +67,13 @@ class Workspace:
     def model(self) -> Model:
         """The model that answers where a cell names none."""
         if self._model is None:
-            self._model = self.open_model(self.environ.get("AGENTNB_MODEL") or DEFAULT_MODEL)
+            self._model = self.open_model(self.model_name)
         return self._model
 
     @property
     def model_name(self) -> str:
         """Its name, without making it ready."""
-        return self._model.name if self._model else self.environ.get("AGENTNB_MODEL") or DEFAULT_MODEL
+        return self._model.name if self._model else self.environ.get("AGENTNB_MODEL", "").strip() or DEFAULT_MODEL
 
     def open_model(self, name: str, *, api_base: str | None = None, api_key_name: str | None = None) -> Model:
         """A model by name. Raises UsageError for a provider that is not known."""
@@ -235,16 +235,17 @@ class Workspace:
         for listener in list(self._listeners):
             listener(state)
 
-    def _description(self, tool: Tool) -> str:
+    def description(self, tool: Tool) -> str:
+        """What a tool does; or what is wrong with it, which its run will say too."""
         try:
             return tool.spec(self.namespace).description
-        except UsageError as error:  # a panel shows what is wrong with a tool; the run will say so too
+        except UsageError as error:
             return str(error)
 
     def state(self) -> PanelState:
         """What a panel shows now."""
         tools = tuple(
-            PanelTool(name, self._description(tool), name not in self._disabled) for name, tool in self.tools().items()
+            PanelTool(name, self.description(tool), name not in self._disabled) for name, tool in self.tools().items()
         )
         runs = tuple(_panel_run(run) for run in list(self.runs.values()))
         if self._last is None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from agentnb.errors import UsageError, nearest
-from agentnb.messages import Block, Data, File, JSONObject, Message, Text, ToolCall, ToolResult
+from agentnb.messages import JSON, Block, Data, File, JSONObject, Message, Text, ToolCall, ToolResult, ToolSpec
 from agentnb.models.base import Request
 from agentnb.models.decision import grammar_schema, union_schema
-from agentnb.models.examples import example_turns, signature
+from agentnb.models.examples import example_turns, first_sentence, signature, word, words
 
 #: A rough measure that errs on the safe side for English and code.
 CHARACTERS_PER_TOKEN = 3
@@ -25,6 +25,8 @@ RESULT_BUDGET = 1500
 _RESERVE = 768
 #: A failed call may be tried again once; more often, a small model only repeats itself.
 _TRIES = 2
+_SAY = "Answer in one or two plain sentences, giving each value with its name and unit."
+_SAY_WHY = "Say in one plain sentence what went wrong."
 #: How little it takes to keep 0.5 billion parameters from answering what they cannot know: two more of 27 questions
 #: went to the right tool, at the price of one needless call in 18 that needed none.
 _REPLY_BIAS = -0.5
@@ -78,8 +80,9 @@ def answer_prompt(request: Request, *, context: int) -> Prompt:
     """The question with the results of its tools, to be answered in words."""
     before, turn = _divided(request.messages)
     question = read_text(turn[0].content) if turn and turn[0].role == "user" else ""
-    results = "\n".join(_result_lines(turn))
-    asked = f"{question}\n\n{results}\n\nAnswer my question in one or two plain sentences. State the values returned."
+    results = list(_results(turn))
+    failed = bool(results) and all(result.is_error for _, result in results)
+    asked = "\n\n".join((*_facts(results, request.tools), f"{question}\n{_SAY_WHY if failed else _SAY}"))
     return Prompt(_fit(_opening(request.messages), _spoken(before), [_say("user", asked)], context))
 
 
@@ -138,15 +141,48 @@ def _call(call: ToolCall) -> str:
     return f'{{"tool": {json.dumps(call.name)}, "arguments": {call.arguments or "{}"}}}'
 
 
-def _result_lines(messages: Sequence[Message]) -> Iterator[str]:
-    """`name(arguments) returned: …` for each result, cut to the budget they share."""
+def _results(messages: Sequence[Message]) -> Iterator[tuple[ToolCall | None, ToolResult]]:
+    """Each result with the call it answers."""
     calls = {call.id: call for message in messages for call in message.calls}
-    results = [b for m in messages for b in m.content if isinstance(b, ToolResult)]
-    for result in results:
-        call = calls.get(result.call_id)
-        called = f"{result.name}({call.arguments})" if call else result.name
+    for message in messages:
+        for block in message.content:
+            if isinstance(block, ToolResult):
+                yield calls.get(block.call_id), block
+
+
+def _result_lines(messages: Sequence[Message]) -> Iterator[str]:
+    """`name returned: …` for each result, cut to the budget they share."""
+    results = list(_results(messages))
+    for _, result in results:
         verb = "failed" if result.is_error else "returned"
-        yield f"{called} {verb}: {cut(read_text(result.content), RESULT_BUDGET // len(results))}"
+        yield f"{result.name} {verb}: {cut(read_text(result.content), RESULT_BUDGET // len(results))}"
+
+
+def _facts(results: Sequence[tuple[ToolCall | None, ToolResult]], tools: Sequence[ToolSpec]) -> Iterator[str]:
+    """Results as a person would note them: code and JSON would be answered with talk about code."""
+    known = {tool.name: first_sentence(tool.description) for tool in tools}
+    for call, result in results:
+        what = known.get(result.name) or result.name.replace("_", " ")
+        arguments = _parsed(call.arguments) if call else None
+        given = f" ({words(arguments)})" if isinstance(arguments, dict) and arguments else ""
+        text = cut(_listed(read_text(result.content)), RESULT_BUDGET // len(results))
+        yield f"{what}{given} failed: {text}" if result.is_error else f"{what}{given}:\n{text}"
+
+
+def _listed(text: str) -> str:
+    """A flat JSON object as a list, one line for each value; anything else as it is."""
+    match _parsed(text):
+        case dict(values) if values and not any(isinstance(value, dict | list) for value in values.values()):
+            return "\n".join(f"- {key}: {word(value)}" for key, value in values.items())
+    return text
+
+
+def _parsed(text: str) -> JSON:
+    try:
+        value: JSON = json.loads(text)
+    except ValueError:
+        return None
+    return value
 
 
 def cut(text: str, budget: int) -> str:

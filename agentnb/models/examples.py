@@ -101,13 +101,19 @@ def example_turns(tools: Sequence[tuple[ToolSpec, JSONObject]], *, most: int = 4
     turns: list[tuple[str, JSONObject]] = []
     for tool, schema in tools[:most]:
         arguments = example_arguments(schema)
-        words = ", ".join(f"{name} {_word(value)}" for name, value in arguments.items())
+        given = words(arguments)
         asked = first_sentence(tool.description) or tool.name.replace("_", " ")
-        turns.append((f"{asked}: {words}" if words else asked, {"tool": tool.name, "arguments": arguments}))
+        turns.append((f"{asked}: {given}" if given else asked, {"tool": tool.name, "arguments": arguments}))
     return turns
 
 
-def _word(value: JSON) -> str:
+def words(arguments: JSONObject) -> str:
+    """Arguments as a person would say them: `species Adelie, n 3`."""
+    return ", ".join(f"{name} {word(value)}" for name, value in arguments.items())
+
+
+def word(value: JSON) -> str:
+    """A value as a person would write it: a text without quotes, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def read(line: str, body: str | None) -> Order:
     magic = "%agent" if body is None else "%%agent"
     variables = []
     if assigned := re.match(r"\s*([^\W\d]\w*)\s*=?\s*<<", line):
-        variables.append(assigned[1])
+        variables.append(_variable(assigned[1], "VAR <<"))
         line = line[assigned.end() :]
     options = parse(line, OPTIONS, magic, prompt=body is None)
     if options.has("help"):
@@ -70,9 +71,7 @@ def read(line: str, body: str | None) -> Order:
     if not prompt.strip():
         raise UsageError(f"{magic} needs a prompt. {_SEE}")
     if out := options.one("out"):
-        if not out.isidentifier():
-            raise UsageError(f"--out takes the name of a variable, not {out!r}.")
-        variables.append(out)
+        variables.append(_variable(out, "--out"))
     shown = options.one("format")
     if shown and shown not in FORMATS:
         raise UsageError(
@@ -82,6 +81,14 @@ def read(line: str, body: str | None) -> Order:
 
 
 _SEE = "See %%agent --help"
+_PARAMS = "-p '{\"temperature\": 0}'"
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".tif", ".tiff")
+
+
+def _variable(name: str, where: str) -> str:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UsageError(f"{where} takes the name of a variable, not {name!r}.")
+    return name
 
 
 def help_text() -> str:
@@ -95,9 +102,9 @@ def model_params(options: Parsed) -> dict[str, JSON]:
     try:
         params = json.loads(text) if text else {}
     except ValueError as error:
-        raise UsageError(f"--params is not valid JSON: {error}") from None
+        raise UsageError(f"--params is not valid JSON: {error}. Write it as {_PARAMS}.") from None
     if not isinstance(params, dict):
-        raise UsageError("--params takes a JSON object, for example '{\"temperature\": 0}'.")
+        raise UsageError(f"--params takes a JSON object, such as {_PARAMS}.")
     limit = options.whole("max-tokens")
     return params if limit is None else {**params, "max_tokens": limit}
 
@@ -197,4 +204,6 @@ def _image(source: str, names: Mapping[str, object]) -> Sequence[Content]:
     path = Path(source).expanduser()
     if path.suffix and path.exists():
         return prompting.to_blocks(path)
+    if path.suffix.lower() in _PICTURES and not source.isidentifier():
+        raise UsageError(f"--image: there is no file {source!r}. Check the path, from {str(Path.cwd())!r}.")
     return prompting.fill("{{" + source + "}}", names).content

@@ -31,7 +31,7 @@ _MODES: tuple[Mode, ...] = get_args(Mode)
 
 
 class Display(Protocol):
-    """Shows one run. All methods are called on the main thread."""
+    """Shows one run. One thread calls at a time: the main one, or the run's while a plain function keeps that busy."""
 
     def feed(self, events: Sequence[events.Event]) -> None:
         """Take events in; publishes nothing."""

@@ -52,6 +52,10 @@ def run_notebook(source: Path, folder: Path, console: Console, *, model: str | N
     target = folder / source.name
     if target.resolve() == source.resolve():
         raise UsageError(f"{str(folder)!r} is where {source.name} itself lies. Choose another folder with --output.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)  # now: not after a run that takes minutes
+    except OSError as reason:
+        raise UsageError(f"{str(folder)!r} cannot be written to: {reason.strerror}. Choose another --output.") from None
     environ = {**os.environ, **({"AGENTNB_MODEL": model} if model else {})}
     console.note(" · ".join(filter(None, (source.name, model))))
     if is_scripted(model):
@@ -172,7 +176,6 @@ def _write(notebook: NotebookNode, target: Path) -> Path:
     tex = any("$" in str(cell.get("outputs", cell.source)) for cell in notebook.cells)
     html, _ = exporter.from_notebook_node(notebook, {"metadata": {"name": target.stem}, "tex": tex})
     page = target.with_suffix(".html")
-    target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)  # type: ignore[no-untyped-call]  # as above
     page.write_text(html, encoding="utf-8")
     return page

@@ -65,6 +65,9 @@ class Extension:
             return [f"{_AWAITED}{line[1].strip()!r})\n"]
         return lines
 
+    # Left out when a terminal asks whether a cell is complete: `%%agent` waits there for its lines, as all magics do.
+    await_agent.has_side_effects = True  # type: ignore[attr-defined]  # IPython's word for such a transformer
+
     def _before_cell(self, info: ExecutionInfo) -> None:
         self.magics.cell_id = info.cell_id
         self._in_cell = True

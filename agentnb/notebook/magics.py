@@ -17,6 +17,7 @@ from agentnb.notebook import cell, show
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
 from agentnb.notebook.options import Option, parse, usage
 from agentnb.result import Result
+from agentnb.session import Session
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _MODEL = (*cell.MODEL_OPTIONS, _HELP)
 
 @magics_class
 class AgentMagics(Magics):
-    """`%%agent`, `%agent`, `%model`, `%tool`, `%%tool`, `%agentnb` over one workspace."""
+    """`%%agent`, `%agent`, `%model`, `%session`, `%tool`, `%%tool`, `%agentnb` over one workspace."""
 
     shell: InteractiveShell
 
@@ -98,6 +99,8 @@ class AgentMagics(Magics):
         options = parse(rest, _MODEL, "%model")
         if options.has("help"):
             show.text(usage("%model", "[PROVIDER:NAME] [options] | pull [NAME]", _MODEL))
+        elif not name and options.values:
+            raise UsageError("The options of %model go with a model: %model PROVIDER:NAME [options].")
         elif not name:
             show.text(self.workspace.model_name)
         elif options.rest:
@@ -109,14 +112,15 @@ class AgentMagics(Magics):
 
     def _pull(self, name: str) -> None:
         row = weights.find(name.removeprefix("local:"))
-        said: list[str] = []
+        now, shown = [""], [""]
 
         def progress(what: str, done: int, total: int) -> None:
-            said[:] = [f"{what} {100 * done // max(total, 1)} %"]
+            now[:] = [f"{what} {100 * done // max(total, 1)} %"]
 
         def tick() -> None:
-            if said:
-                show.text_in_place(said[0])
+            if now != shown:  # each line stays in the notebook file
+                shown[:] = now
+                show.text_in_place(now[0])
 
         foreground = Foreground()
         job = Job(self.workspace.background, lambda: weights.fetch(row, progress=progress))
@@ -124,6 +128,23 @@ class AgentMagics(Magics):
             job.start()
             foreground.attend_blocked(job.done, tick)
         show.text_in_place(f"{row.label} is ready in {job.done.result()}\n")
+
+    # Conversations
+
+    @no_var_expand
+    @line_magic
+    def session(self, line: str) -> None:
+        """`%session new` begins a new conversation; without a word, say how long this one is."""
+        match line.split():
+            case []:
+                pass
+            case ["new"]:
+                self.workspace.session = Session()
+            case _:
+                raise UsageError(f"%session takes 'new', or nothing, not {line.strip()!r}.")
+        session = self.workspace.session
+        turns = len(session.turns)
+        show.text(f"{session.id} · {turns} turn{'s' * (turns != 1)}")
 
     # Tools
 

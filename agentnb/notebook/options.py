@@ -86,6 +86,8 @@ def _take(line: str, at: int, option: Option, got: list[str], prompt: bool) -> i
     while token := _TOKEN.match(line, at):
         if option.kind == "many" and re.match(r"--?[A-Za-z]", token[1]):
             break
+        if token[1][0] in "'\"" and token[1][0] not in token[1][1:]:
+            raise UsageError(f"The quote at {token[1]!r} is never closed. Close it, or leave it out.")
         at = token.end()
         value = _unquote(token[1])
         got.extend(filter(None, value.split(","))) if option.kind == "many" else got.append(value)

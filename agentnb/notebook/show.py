@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from agentnb import prompting
 from agentnb.errors import UsageError, nearest
 from agentnb.messages import File, Image, Message, Text, Thinking, ToolCall, ToolResult
+from agentnb.transcript import answered
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def tools(workspace: Workspace) -> None:
     enabled = workspace.enabled_tools()
     width = max(map(len, known))
     for name, tool in known.items():
-        first = tool.spec(workspace.namespace).description.partition("\n")[0]
+        first = workspace.description(tool).partition("\n")[0]
         text(f"{'on ' if name in enabled else 'off'}  {name:<{width}}  {first}")
 
 
@@ -49,7 +50,7 @@ def tool(workspace: Workspace, name: str) -> None:
 
 def dry_run(run: CellRun) -> None:
     """Exactly what would be sent, and about how much it is."""
-    request = run.agent.request((*run.history, run.prompt))
+    request = run.agent.request((*answered(run.history), run.prompt))
     tokens = sum(prompting.estimate_tokens(message.content) for message in request.messages)
     tokens += sum(len(json.dumps(spec.parameters)) // 4 for spec in request.tools)
     text(f"Dry run: nothing was sent. To {run.agent.model.name}, about {tokens:,} tokens.")

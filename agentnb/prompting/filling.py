@@ -7,7 +7,7 @@ import builtins
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agentnb.errors import PromptError, nearest
 from agentnb.messages import Audio, Content, Data, File, Image, Text
@@ -105,12 +105,19 @@ def _blocks(expression: str, value: object, budget: int) -> tuple[Content, ...]:
         reason = one_line(f"{type(error).__name__}: {error}", 300).removesuffix(".")
         kind = type(value).__name__
         raise PromptError(f"{named(expression)}: a {kind} that cannot be shown: {reason}. {NOTHING_SENT}") from error
+    if isinstance(blocks, tuple):
+        blocks = tuple(replace(b, text=_writable(b.text)) if isinstance(b, Text) else b for b in blocks)
     if not isinstance(blocks, tuple) or not all(isinstance(b, (Text, Image, Audio, File, Data)) for b in blocks):
         raise PromptError(
             f"{named(expression)}: what is registered for {type(value).__name__} must return a tuple of blocks "
             f"such as (Text('…'),). {NOTHING_SENT}"
         )
     return blocks
+
+
+def _writable(text: str) -> str:
+    """`text` without lone surrogates, which no JSON writer takes; `os.listdir` makes them."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def _text_tokens(blocks: Iterable[Content]) -> int:

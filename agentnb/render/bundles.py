@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
@@ -25,6 +26,8 @@ _THINKING_CHARS = 8000
 _THINKING_TAIL = 2000
 _IMAGE_BYTES = 2_000_000
 _IMAGES_PER_CALL = 8
+#: What is put around an answer that is shown as source; longer than any that a model writes.
+_FENCE = "`" * 10
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _SIGNS = {
     "arriving": ("○", cards.GREY),
@@ -178,19 +181,22 @@ def footer(transcript: Transcript) -> str:
         words.append(f"{usage.total:,} tokens")
     if transcript.outcome != "done":
         words.append(_OUTCOMES[transcript.outcome])
+    elif transcript.messages and transcript.messages[-1].finish == "content_filter":
+        words.append("cut off by the provider's content filter")
     return " · ".join(word for word in words if word)
 
 
 def _words(at: str, source: str, *, is_open: bool) -> Piece:
     def make() -> Bundle:
-        return Bundle(at, {"text/markdown": safe(source), "text/plain": clean(source)})
+        words = re.sub(rf"^{_FENCE}.*\n?", "", source, flags=re.MULTILINE)
+        return Bundle(at, {"text/markdown": safe(source), "text/plain": clean(words)})
 
     return Piece(at, (len(source), is_open), len(source), not is_open, make)
 
 
 def _opening(fmt: str, text: str) -> str:
     """How an answer that is shown as source begins; a model that fences it itself is taken at its word."""
-    return "" if text.lstrip().startswith(("```", "~~~")) else "`" * 10 + ("" if fmt == "code" else fmt) + "\n"
+    return "" if text.lstrip().startswith(("```", "~~~")) else _FENCE + ("" if fmt == "code" else fmt) + "\n"
 
 
 def _whole(fmt: str, text: str, *, is_open: bool) -> str:

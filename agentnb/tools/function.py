@@ -111,7 +111,7 @@ class FunctionTool:
     def _arguments(self) -> Arguments:
         parameters = []
         for parameter in self._parameters:
-            hint = hints.resolve(parameter, self.function, self._local)
+            hint = hints.resolve(parameter, self.function, self._local, tool=self.name)
             parameters.append(parameter.replace(annotation=hint))
         return Arguments(self.name, parameters, self._documentation.parameters)
 

@@ -91,11 +91,14 @@ def unbound(function: object) -> object:
     return function
 
 
-def resolve(parameter: inspect.Parameter, function: Callable[..., object], local: Mapping[str, object]) -> Any:
+def resolve(
+    parameter: inspect.Parameter, function: Callable[..., object], local: Mapping[str, object], *, tool: str
+) -> Any:
     """The parameter's hint as an object; `Any` where there is none. Raises UsageError for one that cannot be read."""
     hint = parameter.annotation
     if hint is _EMPTY:
         return Any
+    where = f"Tool {tool!r}, parameter {parameter.name!r}"
     inner = plain(function)
     known = {**_closure(inner), **local}
     while True:
@@ -106,12 +109,12 @@ def resolve(parameter: inspect.Parameter, function: Callable[..., object], local
             missing = error.name
             if missing is None or missing in known or f"{missing}." not in str(hint):
                 raise UsageError(
-                    f"Parameter {parameter.name!r}: its type hint names {missing!r}, which is not defined. "
+                    f"{where}: its type hint names {missing!r}, which is not defined. "
                     "Import or define it, or wrap the function in one of yours."
                 ) from error
             known[missing] = ByName(missing, (), {})
         except (AttributeError, SyntaxError, TypeError) as error:
-            raise UsageError(f"Parameter {parameter.name!r}: its type hint {hint!r} cannot be read: {error}") from error
+            raise UsageError(f"{where}: its type hint {hint!r} cannot be read: {error}") from error
 
 
 def _closure(function: object) -> dict[str, object]:

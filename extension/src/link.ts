@@ -103,6 +103,7 @@ export class NotebookLink implements IDisposable {
     }
     this._isDisposed = true;
     clearTimeout(this._timer);
+    clearTimeout(this._retry);
     this._kernel?.removeCommTarget(COMM_TARGET, this._onOpen);
     this._leave();
     Signal.clearData(this);
@@ -158,8 +159,28 @@ export class NotebookLink implements IDisposable {
         this._send({ type: 'hello' });
       }
     } catch {
-      // The kernel restarts, and will be asked again; or it went away, and its status says so.
+      // The kernel restarts, or its connection does: what was asked is lost.
     }
+    this._again(kernel, certain);
+  }
+
+  /** Ask again where nothing came back: a question that crossed a restart is never answered. */
+  private _again(kernel: Kernel.IKernelConnection, certain: boolean): void {
+    clearTimeout(this._retry);
+    if (kernel !== this._kernel || this._phase !== 'connecting' || this._isDisposed) {
+      return;
+    }
+    this._retry = setTimeout(() => {
+      if (kernel !== this._kernel || this._phase !== 'connecting' || this._isDisposed) {
+        return;
+      }
+      if (kernel.status === 'idle') {
+        this._leave();
+        void this._probe(kernel, certain);
+      } else {
+        this._again(kernel, certain);
+      }
+    }, PATIENCE);
   }
 
   /**
@@ -257,6 +278,7 @@ export class NotebookLink implements IDisposable {
   private readonly _switched = new Map<string, boolean>();
   private readonly _stopping = new Set<string>();
   private _timer: ReturnType<typeof setTimeout> | undefined;
+  private _retry: ReturnType<typeof setTimeout> | undefined;
   private _isDisposed = false;
   private readonly _changed = new Signal<this, void>(this);
 }

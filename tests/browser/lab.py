@@ -106,7 +106,7 @@ def serve(base: Path) -> Generator[Server]:
         process = subprocess.Popen(command, env=_isolated(base), stdout=out, stderr=out, start_new_session=True)
     try:
         info = base / "runtime_dir" / f"jpserver-{process.pid}.json"
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + 3 * PATIENCE
         while not (url := _answers(info)):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"JupyterLab did not start:\n{log.read_text(errors='replace')}")

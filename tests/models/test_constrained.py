@@ -41,8 +41,8 @@ CONTEXT = 1024
 ROOM = 3 * (CONTEXT - 768)
 
 
-def result(text: str, *, failed: bool = False) -> Message:
-    return Message("tool", (ToolResult("c1", "weather", (Text(text),), is_error=failed),))
+def result(text: str, *, name: str = "weather", failed: bool = False) -> Message:
+    return Message("tool", (ToolResult("c1", name, (Text(text),), is_error=failed),))
 
 
 def said(prompt_messages: Sequence[JSONObject]) -> list[str]:
@@ -126,11 +126,11 @@ def test_an_answer_is_asked_for_with_the_results_in_words() -> None:
             "user: hi",
             "assistant: Hello!",
             """\
-user: How warm is Oslo?
+user: The weather of a city (city Oslo):
+3 degrees
 
-weather({"city": "Oslo"}) returned: 3 degrees
-
-Answer my question in one or two plain sentences. State the values returned.\
+How warm is Oslo?
+Answer in one or two plain sentences, giving each value with its name and unit.\
 """,
         ]
     )
@@ -138,7 +138,23 @@ Answer my question in one or two plain sentences. State the values returned.\
 
 def test_a_failed_result_says_so() -> None:
     prompt = answer_prompt(Request((ASK, CALL, result("no such city", failed=True)), (WEATHER,)), context=4096)
-    assert 'weather({"city": "Oslo"}) failed: no such city' in said(prompt.messages)[-1]
+    asked = said(prompt.messages)[-1]
+    assert "The weather of a city (city Oslo) failed: no such city" in asked
+    assert asked.endswith("Say in one plain sentence what went wrong.")
+
+
+def test_a_flat_object_is_read_as_a_list_and_anything_else_as_it_is() -> None:
+    listed = answer_prompt(Request((ASK, CALL, result('{"day": 3.5, "night": null}')), (WEATHER,)), context=4096)
+    assert "The weather of a city (city Oslo):\n- day: 3.5\n- night: null\n" in said(listed.messages)[-1]
+    for text in ('{"day": {"low": 3}}', "[3, 5]", "{}", "3 degrees"):
+        prompt = answer_prompt(Request((ASK, CALL, result(text)), (WEATHER,)), context=4096)
+        assert f"(city Oslo):\n{text}\n" in said(prompt.messages)[-1]
+
+
+def test_a_tool_that_is_gone_is_still_named() -> None:
+    call = messages.assistant(messages.ToolCall("c1", "tide_table", "not JSON"), finish="tool_calls")
+    prompt = answer_prompt(Request((ASK, call, result("low at 3", name="tide_table"))), context=4096)
+    assert "tide table:\nlow at 3\n" in said(prompt.messages)[-1]
 
 
 def test_a_decision_is_asked_for_with_rules_examples_and_the_conversation_in_json() -> None:
