@@ -188,15 +188,17 @@ class Agent:
             tool = self.tools.get(call.name)
             (together if tool is not None and tool.parallel else alone).append(call)
         lanes = [[call] for call in together] + ([alone] if alone else [])
-        running = asyncio.gather(*(self._lane(lane, cut, put) for lane in lanes))
+        tasks = [asyncio.create_task(self._lane(lane, cut, put)) for lane in lanes]
+        running = asyncio.gather(*tasks)
         running.add_done_callback(lambda _: queue.put_nowait(None))
         try:
             while (event := await queue.get()) is not None:
                 yield event
             await running
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+            for task in tasks:  # not `running`: where one lane has failed, it is done, and the others go on
+                task.cancel()
+            await asyncio.gather(running, *tasks, return_exceptions=True)
 
     async def _lane(self, calls: Sequence[ToolCall], cut: str | None, put: Callable[[Event], None]) -> None:
         for call in calls:
@@ -214,6 +216,8 @@ class Agent:
             return await tool.call(arguments, ToolContext(emit, self.namespace, self.runner))
         except ToolError as error:
             return _failure(str(error))
+        except SystemExit:  # let through, it would end the loop, and the kernel with it
+            return _failure("the tool called sys.exit()")
         except Exception as error:  # a tool's failure is a result that the model reads
             put(events.ToolOutput(call.id, Text(_traceback(error))))
             return _failure(f"{type(error).__name__}: {error}")

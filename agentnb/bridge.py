@@ -14,12 +14,12 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Generic, TypeVar
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from typing import Any, Generic, TypeVar
 
 from agentnb.errors import ToolError
 from agentnb.interrupts import interrupts
-from agentnb.jobs import Job, LoopThread
+from agentnb.jobs import Job, LoopThread, Run
 
 T = TypeVar("T")
 
@@ -38,8 +38,10 @@ class _Errand(Generic[T]):
         def settle() -> None:
             if self.done.done():
                 return
-            if isinstance(error, (KeyboardInterrupt, asyncio.CancelledError)):
+            if isinstance(error, KeyboardInterrupt):
                 self.done.cancel()
+            elif isinstance(error, asyncio.CancelledError):  # of something the tool waited for, not of the run
+                self.done.set_exception(ToolError("the tool was cancelled"))
             elif isinstance(error, SystemExit):
                 self.done.set_exception(ToolError("the tool called sys.exit()"))
             elif error is not None:
@@ -131,6 +133,9 @@ class Foreground:
         """Whether a plain function runs on the attending thread now: only an exception gets it to stop."""
         return self._in_function
 
+    def _busy(self, busy: bool) -> None:
+        self._in_function = busy
+
     def _show(self) -> None:
         with self._showing:  # one thread at a time
             self._tick()
@@ -146,37 +151,64 @@ class Foreground:
                 self._start(starting, coroutine)
 
     def _call(self, errand: _Errand[object], function: Callable[[], object]) -> None:
+        value, error = None, None
         try:
             self._in_function = True
             value = function()
-        except BaseException as error:  # it belongs to the run, which tells the model
-            errand.settle(None, error)
-        else:
-            errand.settle(value, None)
-        finally:
+            self._in_function = False  # at once: from here on a KeyboardInterrupt would hit us
+        except BaseException as raised:  # it belongs to the run, which tells the model
             self._in_function = False
+            error = raised
+        errand.settle(value, error)
 
     def _start(self, errand: _Errand[object], coroutine: Callable[[], Coroutine[object, object, object]]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine())
-        self._tasks.add(task)
-
-        def finished(task: asyncio.Task[object]) -> None:
-            self._tasks.discard(task)
-            error = asyncio.CancelledError() if task.cancelled() else task.exception()
-            errand.settle(None if error else task.result(), error)
-
-        task.add_done_callback(finished)
-        # A run that is stopped takes its async tools along.
         here = asyncio.get_running_loop()
+        task = here.create_task(self._await(errand, coroutine))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        # A run that is stopped takes its async tools along.
         errand.loop.call_soon_threadsafe(
             errand.done.add_done_callback,
             lambda done: done.cancelled() and here.call_soon_threadsafe(task.cancel),
         )
 
+    async def _await(self, errand: _Errand[object], coroutine: Callable[[], Coroutine[object, object, object]]) -> None:
+        value, error = None, None
+        try:
+            value = await _Steps(coroutine(), self._busy)
+        except BaseException as raised:  # as above; and out of a task, SystemExit would end the kernel
+            error = raised
+        errand.settle(value, error)
+
     async def _settle_tasks(self) -> None:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class _Steps(Generator[object, object, T]):
+    """A coroutine to await; between two of its waits it is a function that keeps the thread busy."""
+
+    def __init__(self, coroutine: Coroutine[object, object, T], busy: Callable[[bool], object]) -> None:
+        self._coroutine = coroutine
+        self._busy = busy
+
+    def __await__(self) -> Generator[object, object, T]:
+        return self
+
+    def send(self, value: object) -> object:
+        self._busy(True)
+        try:
+            return self._coroutine.send(value)
+        finally:
+            self._busy(False)
+
+    def throw(self, *error: Any) -> object:
+        self._busy(True)
+        try:
+            return self._coroutine.throw(*error)
+        finally:
+            self._busy(False)
 
 
 def _run_here(work: Coroutine[object, object, T]) -> T:
@@ -191,6 +223,18 @@ def _run_here(work: Coroutine[object, object, T]) -> T:
     return loop.run_until_complete(work)
 
 
+@contextlib.contextmanager
+def going(job: Job[T] | Run, foreground: Foreground) -> Iterator[None]:
+    """Starts a job for the time of the block; an interrupt stops it, and so does whatever else ends the block early."""
+    with interrupts(job.stop, foreground):
+        job.start()
+        try:
+            yield
+        finally:
+            if not job.done.done():
+                job.stop()
+
+
 def run_blocking(background: LoopThread, work: Callable[[Foreground], Coroutine[object, object, T]]) -> T:
     """A coroutine's result, for a caller that cannot await; its tools run on the caller's thread.
 
@@ -198,7 +242,6 @@ def run_blocking(background: LoopThread, work: Callable[[Foreground], Coroutine[
     """
     foreground = Foreground()
     job = Job(background, lambda: work(foreground))
-    with interrupts(job.stop, foreground):
-        job.start()
+    with going(job, foreground):
         foreground.attend_blocked(job.done, lambda: None)
     return job.done.result()

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Protocol
 
 
@@ -32,17 +33,20 @@ class ThisTask:
 class _OnInterrupt:
     """Our SIGINT handler: stops every run that the main thread attends now."""
 
-    def __init__(self, before: object) -> None:
+    def __init__(self, before: Callable[[int, FrameType | None], object] | int) -> None:
         self.before = before
         self.runs: dict[object, tuple[Callable[[], object], _Interruptible]] = {}
         self._asked = False
 
-    def __call__(self, *_: object) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         runs = list(self.runs.values())
         for stop, _runner in runs:
             stop()
-        if self._asked or any(runner.in_function for _stop, runner in runs):
+        if any(runner.in_function for _stop, runner in runs):
             raise KeyboardInterrupt
+        # Not raised elsewhere: in the wait of an event loop, an exception would end the kernel.
+        if self._asked and callable(self.before):
+            self.before(number, frame)
         self._asked = True
 
 
@@ -56,20 +60,22 @@ class _Interruptible(Protocol):
 def interrupts(stop: Callable[[], object], runner: _Interruptible) -> Iterator[None]:
     """For the time of a run, the stop button and ^C stop it at once, also in a quiet wait for the network.
 
-    A second interrupt, or one while a plain function runs, raises KeyboardInterrupt right there.
+    One while a function of the notebook keeps the thread busy raises KeyboardInterrupt right there. A second one is
+    what it would be without us: the handler that was there before decides.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread gets signals
+    before = signal.getsignal(signal.SIGINT)
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread gets signals; None is a handler that was not set from Python
         return
-    handler = signal.getsignal(signal.SIGINT)
-    if not isinstance(handler, _OnInterrupt):
-        handler = _OnInterrupt(handler)
-        signal.signal(signal.SIGINT, handler)
+    handler = before if isinstance(before, _OnInterrupt) else _OnInterrupt(before)
+    signal.signal(signal.SIGINT, handler)
     key = object()
     handler.runs[key] = (stop, runner)
     try:
         yield
     finally:
         del handler.runs[key]
-        if not handler.runs:
-            signal.signal(signal.SIGINT, handler.before)  # type: ignore[arg-type]  # what getsignal gave
+        # A task may outlive its cell, and what later cells have set is not ours to take back.
+        ours = signal.getsignal(signal.SIGINT) is handler
+        if ours and not handler.runs:
+            signal.signal(signal.SIGINT, handler.before)

@@ -9,13 +9,14 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Generic, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from agentnb import events
 from agentnb.errors import AgentnbError, RunInterrupted
 from agentnb.transcript import Folder, Transcript
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class LoopThread:
@@ -33,9 +34,7 @@ class LoopThread:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                # Tools that wait on threads: as many as a model may call at once, not as many as there are cores.
-                pool = concurrent.futures.ThreadPoolExecutor(64, thread_name_prefix="agentnb-tool")
-                self._loop.set_default_executor(pool)
+                self._loop.set_default_executor(_Threads())
                 self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name=self._name, daemon=True)
                 self._thread.start()
             return self._loop
@@ -48,6 +47,26 @@ class LoopThread:
             loop.call_soon_threadsafe(loop.stop)
             if thread is not threading.current_thread():  # the last reference may go on the loop's own thread
                 thread.join(5)
+
+
+class _Threads(concurrent.futures.ThreadPoolExecutor):
+    """A thread of its own for every call: a model's calls wait for no core, and one that hangs does not keep the
+    interpreter from ending, as a thread of a pool would."""
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> concurrent.futures.Future[T]:
+        done: concurrent.futures.Future[T] = concurrent.futures.Future()
+        done.set_running_or_notify_cancel()  # it runs from now on, also where nobody awaits it any more
+
+        def work() -> None:
+            try:
+                value = function(*args, **kwargs)
+            except BaseException as error:  # it belongs to whoever awaits the call
+                done.set_exception(error)
+            else:
+                done.set_result(value)
+
+        threading.Thread(target=work, name="agentnb-tool", daemon=True).start()
+        return done
 
 
 def _run_loop(loop: asyncio.AbstractEventLoop) -> None:

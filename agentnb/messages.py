@@ -135,7 +135,7 @@ class Usage:
     output: int = 0
     cached: int = 0
     reasoning: int = 0
-    type: Literal["usage"] = "usage"
+    type: Literal["usage"] = field(default="usage", repr=False)
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(

@@ -6,6 +6,7 @@ There is no other state: two workspaces side by side simply work.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import uuid
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -58,7 +59,8 @@ class Workspace:
 
     def __repr__(self) -> str:
         tools = ", ".join(self.tools()) or "none"
-        turns = f"{self.session.id} ({len(self.session.turns)} turns)"
+        count = len(self.session.turns)
+        turns = f"{self.session.id} ({count} turn{'s' * (count != 1)})"
         return f"agentnb workspace\n  model    {self.model_name}\n  tools    {tools}\n  session  {turns}"
 
     # Models
@@ -102,10 +104,11 @@ class Workspace:
         A registered function is looked up by its name each time, so that running its cell again replaces it.
         """
         tools: dict[str, Tool] = {}
-        for name, known in self._registered.items():
+        for name, known in list(self._registered.items()):  # a panel asks on another thread
             current = self.namespace.get(name)
-            if callable(current) and current not in (known, _function(known)):
-                self._registered[name] = known = as_tool(current)
+            if callable(current) and id(current) not in (id(known), id(_function(known))):
+                with contextlib.suppress(UsageError):  # a class, say: no tool, and no reason to lose the one that is
+                    self._registered[name] = known = as_tool(current)
             tools[known.name] = known
         for value in list(self.namespace.values()):
             if isinstance(value, FunctionTool):

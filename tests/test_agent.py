@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
@@ -12,7 +13,7 @@ import pytest
 
 from agentnb import events
 from agentnb.agent import Agent
-from agentnb.errors import RequestRefused, StreamBroken
+from agentnb.errors import RequestRefused, RunInterrupted, StreamBroken
 from agentnb.messages import Message, Text, Thinking, ToolCall, ToolResult, Usage, user
 from agentnb.models.base import Request
 from agentnb.models.fake import FakeModel, call
@@ -329,3 +330,37 @@ async def test_run_sync_works_where_a_loop_is_running_already() -> None:
     agent = Agent(FakeModel(call("slow"), "ok"), tools=[slow], namespace={})
     result = await asyncio.to_thread(agent.run_sync, "x")
     assert results(result.messages)[0].text == "done"
+
+
+def test_an_interrupted_run_sync_keeps_what_there_was() -> None:
+    def stop() -> None:
+        """Be stopped."""
+        signal.raise_signal(signal.SIGINT)
+
+    agent = Agent(FakeModel(["Let me see.", call("stop")]), tools=[stop], namespace={})
+    with pytest.raises(RunInterrupted) as caught:
+        agent.run_sync("x")
+    assert isinstance(caught.value.transcript, Transcript)
+    assert caught.value.transcript.text == "Let me see."
+
+
+async def test_a_tool_that_gives_up_the_run_takes_the_others_along() -> None:
+    started, stopped = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        """Wait."""
+        started.set()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            stopped.set()
+
+    async def give_up() -> None:
+        """Give up."""
+        await started.wait()
+        raise asyncio.CancelledError
+
+    agent = Agent(FakeModel([call("wait"), call("give_up")]), tools=[wait, give_up], namespace={})
+    with anyio.fail_after(5), pytest.raises(asyncio.CancelledError):
+        await agent.run("x")
+    assert stopped.is_set()

@@ -110,8 +110,8 @@ LONG_FUNCTIONS: dict[str, int] = {}
 #: Who may catch everything, and how often.
 BROAD_EXCEPTS: dict[str, int] = {
     "agent": 1,  # a tool's failure is a result that the model reads
-    "bridge": 1,  # what user code raised belongs to the run
-    "jobs": 1,  # a bug must not leave a run that looks alive
+    "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
+    "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
     "prompting.figures": 1,  # from here on: the user's own objects are asked to show themselves
     "prompting.filling": 2,
     "prompting.plain": 1,

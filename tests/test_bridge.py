@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 
-from agentnb import bridge
-from agentnb.bridge import Foreground
+from agentnb.bridge import Foreground, going
 from agentnb.errors import RunInterrupted, ToolError
-from agentnb.interrupts import interrupts
 from agentnb.jobs import Job, LoopThread, T
 
 
@@ -88,80 +85,6 @@ def test_sys_exit_in_a_tool_does_not_end_the_kernel(background: LoopThread) -> N
         job.done.result()
 
 
-def test_a_stopped_job_ends_after_its_clean_up(background: LoopThread) -> None:
-    cleaned = threading.Event()
-    started = threading.Event()
-
-    async def work() -> None:
-        started.set()
-        try:
-            await asyncio.sleep(3600)
-        finally:
-            await asyncio.sleep(0)
-            cleaned.set()
-
-    job = started_job(background, work)
-    assert started.wait(5)
-    job.stop()
-    with pytest.raises(RunInterrupted):
-        job.done.result(5)
-    assert cleaned.is_set()
-
-
-def interrupt_soon(when: threading.Event) -> None:
-    def send() -> None:
-        when.wait(5)
-        # To this very thread: a signal to the process may be taken by any, and then a sleep goes on.
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    threading.Thread(target=send, daemon=True).start()
-
-
-def silence(started: threading.Event) -> Coroutine[object, object, None]:
-    async def wait() -> None:
-        started.set()
-        await asyncio.sleep(3600)
-
-    return wait()
-
-
-def test_an_interrupt_ends_a_silent_wait_at_once(background: LoopThread) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    started = threading.Event()
-    interrupt_soon(started)
-    began = time.monotonic()
-    with pytest.raises(RunInterrupted):
-        bridge.run_blocking(background, lambda _: silence(started))
-    assert time.monotonic() - began < 5
-    assert signal.getsignal(signal.SIGINT) is before
-
-
-def test_an_interrupt_during_a_plain_function_stops_the_function(background: LoopThread) -> None:
-    started = threading.Event()
-    interrupt_soon(started)
-
-    def hang() -> None:
-        started.set()
-        while True:
-            time.sleep(0.01)
-
-    with pytest.raises(RunInterrupted):
-        bridge.run_blocking(background, lambda foreground: foreground.run_sync(hang))
-
-
-def test_two_runs_at_once_leave_the_handler_as_it_was() -> None:
-    before = signal.getsignal(signal.SIGINT)
-    one, two = Foreground(), Foreground()
-    first = interrupts(nothing, one)
-    second = interrupts(nothing, two)
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert signal.getsignal(signal.SIGINT) is not before
-    second.__exit__(None, None, None)
-    assert signal.getsignal(signal.SIGINT) is before
-
-
 def test_ticks_go_on_while_the_run_waits(background: LoopThread) -> None:
     ticks: list[float] = []
     enough = threading.Event()
@@ -177,3 +100,85 @@ def test_ticks_go_on_while_the_run_waits(background: LoopThread) -> None:
     job = started_job(background, work)
     Foreground().attend_blocked(job.done, tick)
     assert len(ticks) >= 3
+
+
+def test_ticks_go_on_while_a_plain_function_keeps_the_thread_busy(background: LoopThread) -> None:
+    foreground, shown = Foreground(), threading.Event()
+    job = started_job(background, lambda: foreground.run_sync(lambda: shown.wait(5)))
+
+    def tick() -> None:
+        if foreground.in_function:
+            shown.set()
+
+    foreground.attend_blocked(job.done, tick)
+    assert job.done.result() is True
+
+
+def test_a_plain_function_that_was_not_begun_is_not_run_after_a_stop(background: LoopThread) -> None:
+    foreground, ran = Foreground(), threading.Event()
+    job = started_job(background, lambda: foreground.run_sync(ran.set))
+    job.stop()
+    with pytest.raises(RunInterrupted):
+        job.done.result(5)
+    foreground.attend_blocked(started_job(background, lambda: asyncio.sleep(0)).done, nothing)
+    assert not ran.is_set()
+
+
+def test_a_tool_that_is_cancelled_by_its_own_doing_fails_alone(background: LoopThread) -> None:
+    foreground = Foreground()
+
+    async def wait_for_another() -> None:
+        other = asyncio.create_task(asyncio.sleep(3600))
+        other.cancel()
+        await other
+
+    job = started_job(background, lambda: foreground.run_async(wait_for_another))
+    foreground.attend_blocked(job.done, nothing)
+    with pytest.raises(ToolError, match="was cancelled"):
+        job.done.result()
+
+
+def test_a_coroutine_is_driven_as_await_would(background: LoopThread) -> None:
+    foreground = Foreground()
+    seen: list[object] = []
+
+    async def tool() -> str:
+        seen.append(foreground.in_function)
+        try:
+            async with asyncio.timeout(0):
+                await asyncio.sleep(3600)
+        except TimeoutError:
+            seen.append("timed out")
+        seen.append(await asyncio.gather(asyncio.sleep(0, "a"), asyncio.sleep(0, "b")))
+        return "done"
+
+    job = started_job(background, lambda: foreground.run_async(tool))
+    foreground.attend_blocked(job.done, lambda: seen.append(foreground.in_function) if foreground.in_function else None)
+    assert job.done.result() == "done"
+    assert seen == [True, "timed out", ["a", "b"]]
+    assert not foreground.in_function
+
+
+def test_a_stopped_job_takes_its_coroutine_along(background: LoopThread) -> None:
+    foreground, cleaned = Foreground(), threading.Event()
+
+    async def tool() -> None:
+        job.stop()
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            cleaned.set()
+
+    job = started_job(background, lambda: foreground.run_async(tool))
+    foreground.attend_blocked(job.done, nothing)
+    with pytest.raises(RunInterrupted):
+        job.done.result()
+    assert cleaned.is_set()
+
+
+def test_whatever_ends_the_attendance_stops_the_job(background: LoopThread) -> None:
+    job = Job(background, lambda: asyncio.sleep(3600))
+    with pytest.raises(ZeroDivisionError), going(job, Foreground()):
+        raise ZeroDivisionError
+    with pytest.raises(RunInterrupted):
+        job.done.result(5)

@@ -49,13 +49,18 @@ class Prompt:
 
 def next_step(request: Request, *, one_tool: bool) -> Literal["chat", "decide", "answer"]:
     """What the model should do: talk, choose between tools, or put the tools' results into words."""
-    results = [b for m in current_turn(request.messages) for b in m.content if isinstance(b, ToolResult)]
+    turn = current_turn(request.messages)
+    results = [result for _, result in _results(turn)]
     if request.tools and request.tool_choice not in ("auto", "none"):
         return "decide"
     if not request.tools or request.tool_choice == "none":
         return "answer" if results else "chat"
-    enough = len(results) >= _TRIES or any(not r.is_error for r in results)
-    return "answer" if one_tool and results and enough else "decide"
+    if one_tool:
+        enough = len(results) >= _TRIES or any(not result.is_error for result in results)
+    else:  # a call that repeats itself would do so for ever
+        calls = [(call.name, call.arguments) for message in turn for call in message.calls]
+        enough = len(set(calls)) < len(calls)
+    return "answer" if results and enough else "decide"
 
 
 def current_turn(messages: Sequence[Message]) -> Sequence[Message]:
@@ -86,7 +91,7 @@ def answer_prompt(request: Request, *, context: int) -> Prompt:
     return Prompt(_fit(_opening(request.messages), _spoken(before), [_say("user", asked)], context))
 
 
-def decide_prompt(request: Request, *, context: int) -> Prompt:
+def decide_prompt(request: Request, *, context: int, one_tool: bool = True) -> Prompt:
     """The constrained choice: tools, worked examples, then the conversation in the same JSON.
 
     Raises UsageError where `tool_choice` names no tool.
@@ -109,7 +114,7 @@ def decide_prompt(request: Request, *, context: int) -> Prompt:
         first += [_say("user", question), _say("assistant", _dump(decision))]
     before, turn = _divided(request.messages)
     said = _fit(first, _decided(before), _decided(turn), context)
-    return Prompt(said, union_schema(tools, reply=reply), (("reply", _REPLY_BIAS),) if reply else ())
+    return Prompt(said, union_schema(tools, reply=reply), (("reply", _REPLY_BIAS),) if reply and one_tool else ())
 
 
 def _with_replies(turns: list[tuple[str, JSONObject]], *, reply: bool) -> list[tuple[str, JSONObject]]:

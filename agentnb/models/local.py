@@ -103,7 +103,7 @@ class LocalModel:
             case "answer":
                 return answer_prompt(request, context=self._context)
             case "decide":
-                return decide_prompt(request, context=self._context)
+                return decide_prompt(request, context=self._context, one_tool=self._one_tool)
 
     def _body(self, request: Request, prompt: Prompt) -> JSONObject:
         body: JSONObject = {"temperature": self._temperature, "max_tokens": _MAX_TOKENS, **request.params}

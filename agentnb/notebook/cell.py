@@ -11,9 +11,8 @@ from pathlib import Path
 
 from agentnb import prompting, render
 from agentnb.agent import MAX_ROUNDS, Agent
-from agentnb.bridge import Foreground
+from agentnb.bridge import Foreground, going
 from agentnb.errors import AgentnbError, UsageError, nearest
-from agentnb.interrupts import interrupts
 from agentnb.jobs import Run
 from agentnb.messages import JSON, Content, Message
 from agentnb.notebook.display import Display
@@ -136,6 +135,8 @@ class CellRun:
             raise UsageError("--api-base and --api-key-name go with --model PROVIDER:NAME.")
         tools = None
         if options.has("no-tools"):
+            if options.has("tool"):
+                raise UsageError("--tool and --no-tools contradict each other. Leave one out.")
             tools = []
         elif (picked := options.many("tool")) is not None:
             tools = workspace.pick_tools(picked)
@@ -156,8 +157,7 @@ class CellRun:
             case "none":
                 return None
             case "new":
-                self._workspace.session = Session()
-                return self._workspace.session
+                return Session()
             case other:
                 raise UsageError(f"--session {other!r} is not known. It is 'new' or 'none'.")
 
@@ -168,24 +168,27 @@ class CellRun:
 
     async def attend(self, display: Display) -> Result:
         """Run, leaving the kernel's loop free. Raises what failed after everything there was is shown and kept."""
-        run = self._workspace.run(self.agent, self.prompt, self.history)
-        with interrupts(run.stop, self.foreground):
-            run.start()
+        run = self._begin()
+        with going(run, self.foreground):
             await self.foreground.attend(run.done, lambda: _show(run, display))
         return self._finish(run, display)
 
     def attend_blocked(self, display: Display) -> Result:
         """The same where the caller cannot await."""
-        run = self._workspace.run(self.agent, self.prompt, self.history)
-        with interrupts(run.stop, self.foreground):
-            run.start()
+        run = self._begin()
+        with going(run, self.foreground):
             self.foreground.attend_blocked(run.done, lambda: _show(run, display))
         return self._finish(run, display)
+
+    def _begin(self) -> Run:
+        if self.session is not None:  # a new one is the notebook's from now on: not where a mistake came before
+            self._workspace.session = self.session
+        return self._workspace.run(self.agent, self.prompt, self.history)
 
     def _finish(self, run: Run, display: Display) -> Result:
         display.feed(run.take())
         transcript = display.close()
-        if self.session is not None:
+        if self.session is not None and transcript.messages:
             self.session.record(self._cell, transcript.messages)
         failed = run.done.exception()
         if isinstance(failed, AgentnbError):

@@ -26,6 +26,7 @@ class Panel:
         self._in_kernel = hasattr(shell, "kernel")
         self._workspace = workspace
         self._comms: dict[str, BaseComm] = {}
+        self._invited: BaseComm | None = None
         self._listening = False
         self._last: PanelState | None = None
 
@@ -36,7 +37,8 @@ class Panel:
 
             comm.get_comm_manager().register_target(COMM_TARGET, lambda new, _: self._join(new))
             # To a panel that waits already; where there is none, nobody answers, and nothing more is sent.
-            self._invite(comm.create_comm(target_name=COMM_TARGET))
+            self._invited = comm.create_comm(target_name=COMM_TARGET)
+            self._invite(self._invited)
 
     def close(self) -> None:
         """Take leave of all panels."""
@@ -45,7 +47,7 @@ class Panel:
 
             manager = comm.get_comm_manager()
             manager.targets.pop(COMM_TARGET, None)
-        for each in list(self._comms.values()):
+        for each in filter(None, (*self._comms.values(), self._invited)):  # closing what is closed does nothing
             each.close()
         self._comms.clear()
 

@@ -57,7 +57,7 @@ class Completer:
         if word.startswith("-"):
             return _flags(cell.OPTIONS if "agent" in magic else cell.MODEL_OPTIONS)
         if last in ("-m", "--model") or (magic == "%model" and not earlier):
-            return [*_models(), *(["pull"] if magic == "%model" else [])]
+            return [*_models(), *(["list", "pull"] if magic == "%model" else [])]
         match last:
             case "-t" | "--tool":
                 return self._functions()

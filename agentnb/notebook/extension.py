@@ -25,7 +25,8 @@ class Extension:
         self.magics = AgentMagics(shell, self.workspace)
         self._panel = Panel(shell, self.workspace)
         self._complete = complete.matcher(self.workspace)
-        self._in_cell = False
+        #: The cells that run now: one, and those that its code runs.
+        self._cells: list[ExecutionInfo] = []
 
     def load(self) -> None:
         """Hook in."""
@@ -54,7 +55,7 @@ class Extension:
 
     def await_agent(self, lines: list[str]) -> list[str]:
         """Rewrite a cell that begins with `%%agent` (or is one `%agent` line) to an awaited call."""
-        if self._in_cell:
+        if self._cells:
             return lines  # %%time and the like transform their body again, and cannot await
         start = next((at for at, line in enumerate(lines) if line.strip()), len(lines))
         head = lines[start] if start < len(lines) else ""
@@ -69,13 +70,16 @@ class Extension:
     await_agent.has_side_effects = True  # type: ignore[attr-defined]  # IPython's word for such a transformer
 
     def _before_cell(self, info: ExecutionInfo) -> None:
-        self.magics.cell_id = info.cell_id
-        self._in_cell = True
+        if not self._cells:
+            self.magics.cell_id = info.cell_id
+        self._cells.append(info)
 
-    def _after_cell(self, result: ExecutionResult) -> None:
-        self._in_cell = False
-        error = result.error_in_exec or result.error_before_exec
-        if error is not None and result.execution_count:
+    def _after_cell(self, result: ExecutionResult | None) -> None:
+        # Down to where it began; a result of no cell we know of (or none: it was stopped early) ends them all.
+        at = next((at for at, info in enumerate(self._cells) if result and info is result.info), 0)
+        del self._cells[at:]
+        error = (result.error_in_exec or result.error_before_exec) if result else None
+        if result and error and result.execution_count:
             self.magics.errors[result.execution_count] = self._traceback(error)
         self.workspace.changed()  # a cell may have defined a tool
 

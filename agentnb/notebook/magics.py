@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from agentnb.bridge import Foreground
+from agentnb.bridge import Foreground, going
 from agentnb.errors import UsageError
-from agentnb.interrupts import interrupts
 from agentnb.jobs import Job
 from agentnb.models import weights
 from agentnb.notebook import cell, show
@@ -95,10 +94,13 @@ class AgentMagics(Magics):
         if verb == "pull":
             self._pull(rest.strip() or self.workspace.model_name)
             return
+        if verb == "list" and not rest.strip():
+            show.models(self.workspace)
+            return
         name, _, rest = line.strip().partition(" ") if not line.strip().startswith("-") else ("", "", line)
         options = parse(rest, _MODEL, "%model")
         if options.has("help"):
-            show.text(usage("%model", "[PROVIDER:NAME] [options] | pull [NAME]", _MODEL))
+            show.text(usage("%model", "[PROVIDER:NAME] [options] | list | pull [NAME]", _MODEL))
         elif not name and options.values:
             raise UsageError("The options of %model go with a model: %model PROVIDER:NAME [options].")
         elif not name:
@@ -106,8 +108,9 @@ class AgentMagics(Magics):
         elif options.rest:
             raise UsageError(f"%model takes one name; {options.rest!r} is one too many. See %model --help")
         else:
+            params = cell.model_params(options)  # first what may be wrong, then the switch
             self.workspace.use_model(name, api_base=options.one("api-base"), api_key_name=options.one("api-key-name"))
-            self.workspace.params = cell.model_params(options)
+            self.workspace.params = params
             show.text(f"{self.workspace.model_name} answers from now on.")
 
     def _pull(self, name: str) -> None:
@@ -124,8 +127,7 @@ class AgentMagics(Magics):
 
         foreground = Foreground()
         job = Job(self.workspace.background, lambda: weights.fetch(row, progress=progress))
-        with interrupts(job.stop, foreground):
-            job.start()
+        with going(job, foreground):
             foreground.attend_blocked(job.done, tick)
         show.text_in_place(f"{row.label} is ready in {job.done.result()}\n")
 

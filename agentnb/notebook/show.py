@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from agentnb import prompting
 from agentnb.errors import UsageError, nearest
 from agentnb.messages import File, Image, Message, Text, Thinking, ToolCall, ToolResult
+from agentnb.models import weights
+from agentnb.models.providers import load_providers
 from agentnb.transcript import answered
 from agentnb.workspace import Workspace
 
@@ -24,6 +26,17 @@ def text(words: str) -> None:
 def text_in_place(words: str) -> None:
     """Print over what the line showed before."""
     print(f"\r\x1b[K{words}", end="", flush=True)  # noqa: T201  # as above
+
+
+def models(workspace: Workspace) -> None:
+    """What can answer: the built-in models, and the providers with the variables that hold their keys."""
+    for row in weights.KNOWN:
+        state = "here" if weights.is_here(row) else "fetched at its first use"
+        text(f"local:{row.id:<20} {row.size / 1e6:>5,.0f} MB, {row.licence}, {state}")
+    for name, provider in load_providers().items():
+        state = "set" if provider.key and workspace.environ.get(provider.key) else "not set"
+        text(f"{name + ':NAME':<26} key from ${provider.key} ({state})")
+    text("openai:NAME --api-base URL  any OpenAI-compatible server")
 
 
 def tools(workspace: Workspace) -> None:

@@ -178,7 +178,7 @@ def footer(transcript: Transcript) -> str:
     rounds, usage = transcript.rounds, transcript.usage
     words = [one_line(transcript.model, 100), f"{rounds} round{'s' * (rounds != 1)}"]
     if usage.total:
-        words.append(f"{usage.total:,} tokens")
+        words.append(f"{usage.total:,} token{'s' * (usage.total != 1)}")
     if transcript.outcome != "done":
         words.append(_OUTCOMES[transcript.outcome])
     elif transcript.messages and transcript.messages[-1].finish == "content_filter":

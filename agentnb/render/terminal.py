@@ -20,7 +20,7 @@ def clean(text: str) -> str:
     """`text` without control sequences: only printable characters, tabs and line feeds remain."""
     if "\r" in text:
         # A progress bar writes its line over and over: the last state of each line is what a reader saw.
-        text = "\n".join(line.rsplit("\r", 1)[-1] for line in text.replace("\r\n", "\n").split("\n"))
+        text = "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.replace("\r\n", "\n").split("\n"))
     return _LONE_SURROGATE.sub("\ufffd", _CONTROL.sub("", text))
 
 

@@ -249,7 +249,10 @@ def _shown(item: object, output: Output) -> tuple[Content, ...]:
 
 
 def _together(yielded: list[Content]) -> object:
-    text = "".join(block.text for block in yielded if isinstance(block, Text))
+    pieces = [block.text for block in yielded if isinstance(block, Text)]
+    # Pieces of a text bring their own spaces ("one ", "two"); whole messages ("step 1", "step 2") are lines.
+    in_pieces = any(piece[:1].isspace() or piece[-1:].isspace() for piece in pieces)
+    text = ("" if in_pieces else "\n").join(pieces)
     others = tuple(block for block in yielded if not isinstance(block, Text))
     if not others:
         return text or None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from typing import TypeGuard
 
@@ -96,7 +97,15 @@ def _bounded(text: str, value: object, keep: Callable[[object], str]) -> ToolRet
 
 def _kept(value: object, about: str, preview: tuple[Content, ...], keep: Callable[[object], str]) -> ToolReturn:
     handle = keep(value)
+    _leave_pyplot(value)
     return ToolReturn((Text(f"Kept as notebook variable `{handle}` ({about})."), *preview), handle=handle)
+
+
+def _leave_pyplot(value: object) -> None:
+    """The inline backend shows every figure of pyplot below the cell; one that the card shows would come twice."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is not None and is_from(value, "matplotlib", "Figure"):
+        pyplot.close(value)
 
 
 def _preview(value: object) -> tuple[str, tuple[Content, ...]]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.kernel.conftest import Kernel
+from tests.kernel.conftest import Cell, Kernel
 
 ADD = '''
 def add(a: int, b: int) -> int:
@@ -116,7 +117,13 @@ def test_an_undefined_name_fails_the_cell_before_anything_is_sent(kernel: Kernel
         ("%%agent -t nothing\nhi", "No function 'nothing'"),
         ("%%agent -p '{x'\nhi", "--params is not valid JSON"),
         ("%%agent -m opnai:x\nhi", "Unknown provider 'opnai'. Did you mean 'openai'?"),
+        ("%%agent -s 'be\nhi", "is never closed"),
+        ("%%agent class <<\nhi", "takes the name of a variable, not 'class'"),
+        ("%%agent -i no/figure.png\nhi", "there is no file 'no/figure.png'"),
         ("%model gpt-5", "does not name a model"),
+        ("%model -p '{}'", "go with a model"),
+        ("%%agent --no-tools -t print\nhi", "contradict each other"),
+        ("%session old", "takes 'new', or nothing"),
         ("%tool nothing", "No function 'nothing'"),
         ("%tool rm nothing", "No tool 'nothing'"),
         ("%%tool\nx = 1", "defines no function"),
@@ -154,6 +161,64 @@ def test_a_cell_can_stand_alone_or_begin_again(kernel: Kernel) -> None:
     kernel.ok("%%agent --session new\nfresh", "c")
     kernel.ok("%%agent\nnext", "d")
     assert kernel.value("[m.text for m in ws.model.requests[3].messages]") == "['fresh', '3', 'next']"
+
+
+def test_a_conversation_begins_again_where_a_person_says_so(kernel: Kernel) -> None:
+    model(kernel, "'1', '2'")
+    kernel.ok("%%agent\nfirst", "a")
+    assert kernel.ok("%session").stdout.endswith(" · 1 turn\n")
+    assert kernel.ok("%session new").stdout.endswith(" · 0 turns\n")
+    kernel.ok("%%agent\nfresh", "b")
+    assert kernel.value("[m.text for m in ws.model.requests[1].messages]") == "['fresh']"
+
+
+def test_an_earlier_answer_goes_into_a_prompt_as_its_text(kernel: Kernel) -> None:
+    model(kernel, "'It is 3.', 'ok'")
+    kernel.ok("%%agent answer <<\nfirst")
+    kernel.ok("%%agent --session none\nIs this right? {{answer}}")
+    assert kernel.value("_.messages[0].text") == "Is this right? It is 3."
+
+
+def test_a_tool_that_takes_its_time_is_shown_while_it_runs(kernel: Kernel) -> None:
+    kernel.ok(
+        "import os, time\ndef wait(path: str) -> str:\n    'Wait for a file.'\n    print('at the door')\n"
+        "    while not os.path.exists(path):\n        time.sleep(0.01)\n    return 'there'"
+    )
+    path = kernel.value("__import__('tempfile').mktemp()")
+    model(kernel, f'["Let me wait.", call("wait", path={path!r})], "ok"')
+
+    def watch(cell: Cell) -> None:
+        if "at the door" in json.dumps(cell.outputs):
+            Path(path).touch()
+
+    cell = kernel.finish(kernel.start("%%agent -t wait\nGo"), watch)
+    Path(path).unlink()
+    assert cell.status == "ok"
+    assert cell.mime("text/markdown") == ["Let me wait.", "ok"]
+
+
+def test_a_figure_that_a_tool_returns_is_shown_once(kernel: Kernel) -> None:
+    kernel.ok(
+        "%matplotlib inline\nimport matplotlib.pyplot as plt\ndef draw():\n    'Draw.'\n"
+        "    figure, axes = plt.subplots()\n    axes.plot([1, 2])\n    return figure"
+    )
+    model(kernel, 'call("draw"), "ok"')
+    assert len(kernel.ok("%%agent -t draw\nGo").mime("image/png")) == 1
+    assert len(kernel.ok("draw_1").mime("image/png")) == 1
+
+
+def test_a_terminal_lets_a_cell_have_its_lines(kernel: Kernel) -> None:
+    ask = "get_ipython().check_complete('%%agent answer <<')[0], get_ipython().check_complete('%%agent\\nhi\\n\\n')[0]"
+    assert kernel.value(ask) == "('incomplete', 'complete')"
+
+
+def test_a_tool_that_cannot_be_described_is_named_and_the_others_are_listed(kernel: Kernel) -> None:
+    kernel.ok("@tool\ndef bad(x: 'Nowhere'):\n    'B'\n@tool\ndef good():\n    'G'")
+    listed = kernel.ok("%tool").stdout
+    assert "good  G" in listed
+    assert "Tool 'bad', parameter 'x'" in listed
+    model(kernel, "'never'")
+    assert "Tool 'bad', parameter 'x'" in (kernel.run("%%agent\nhi").error or "")
 
 
 def test_a_function_that_is_defined_again_is_the_new_tool(kernel: Kernel) -> None:
@@ -218,6 +283,14 @@ def test_a_result_frame_is_kept_by_name_and_can_be_used_next(kernel: Kernel) -> 
     kernel.ok("%%agent\nGo")
     assert kernel.value("list(top_2['product'])") == "['a']"
     assert kernel.value("top_1.shape") == "(2, 2)"
+
+
+def test_models_are_listed_with_what_they_need(kernel: Kernel) -> None:
+    listed = kernel.ok("import os\nos.environ['GROQ_API_KEY'] = 'sk-1'\n%model list").stdout
+    assert "local:qwen2.5-coder-0.5b" in listed
+    assert "key from $GROQ_API_KEY (set)" in listed
+    assert "sk-1" not in listed
+    kernel.ok("del os.environ['GROQ_API_KEY']")
 
 
 def test_the_workspace_is_at_hand(kernel: Kernel) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 
 import pytest
@@ -123,11 +122,18 @@ def test_an_interrupt_in_a_silent_wait_ends_the_cell_at_once(
     assert kernel.value("ws.runs") == "{}"
 
 
-def test_a_hanging_tool_can_be_interrupted_and_the_next_run_works(kernel: Kernel) -> None:
-    kernel.ok("import time\ndef hang() -> str:\n    'Hang.'\n    print('begun', flush=True)\n    time.sleep(600)")
+@pytest.mark.parametrize("head", ["", "async "], ids=["plain", "async"])
+def test_a_hanging_tool_can_be_interrupted_and_the_next_run_works(kernel: Kernel, head: str) -> None:
+    kernel.ok(f"import time\n{head}def hang() -> str:\n    'Hang.'\n    display('begun')\n    time.sleep(600)")
     kernel.ok('ws.use_model(FakeModel(call("hang"), "never"))')
-    threading.Timer(1.0, kernel.interrupt).start()
-    cell = kernel.run("%%agent -t hang\nGo", "a")
+    pressed: list[Cell] = []
+
+    def stop_when_begun(cell: Cell) -> None:
+        if not pressed and {"text/plain": "'begun'"} in cell.outputs:
+            pressed.append(cell)
+            kernel.interrupt()
+
+    cell = kernel.finish(kernel.start("%%agent -t hang\nGo", "a"), stop_when_begun)
     failed(cell, "Interrupted")
     assert cell.seconds < 10
     kernel.ok('ws.use_model(FakeModel("fine"))')
@@ -153,7 +159,58 @@ def test_ten_megabytes_of_prints_and_a_strange_object_leave_a_small_notebook(ker
     assert kernel.value("type(loud_1).__name__") == "Odd"
 
 
-def test_sys_exit_in_a_tool_leaves_the_kernel_alive(kernel: Kernel) -> None:
-    kernel.ok("import sys\ndef leave() -> str:\n    'Leave.'\n    sys.exit(3)")
+LEAVE = {
+    "main thread": "def leave() -> str:",
+    "async": "async def leave() -> str:",
+    "worker thread": "@tool(thread=True)\ndef leave() -> str:",
+}
+
+
+@pytest.mark.parametrize("head", LEAVE.values(), ids=list(LEAVE))
+@pytest.mark.parametrize(
+    "code", ["%%agent -t leave\nGo", "await Agent(ws.model, tools=[leave]).run('Go')"], ids=["cell", "agent"]
+)
+def test_sys_exit_in_a_tool_leaves_the_kernel_alive(kernel: Kernel, head: str, code: str) -> None:
+    kernel.ok(f"import sys\nfrom agentnb import Agent\n{head}\n    'Leave.'\n    sys.exit(3)")
     kernel.ok('ws.use_model(FakeModel(call("leave"), "still here"))')
-    assert kernel.ok("%%agent -t leave\nGo").mime("text/markdown") == ["still here"]
+    kernel.ok(code)
+    assert kernel.value("str(_)") == "still here"
+
+
+#: A provider whose connection is slow to close, so that there is time to press Stop again.
+LINGERING = """
+import asyncio
+from agentnb import Agent, events
+class Lingering:
+    name = "fake:lingering"
+    async def stream(self, request):
+        try:
+            yield events.TextDelta("so far")
+            print("so far", flush=True)
+            await asyncio.sleep(600)
+        finally:
+            print("closing", flush=True)
+            await asyncio.sleep(0.5)
+ws.use_model(Lingering())
+"""
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["%%agent\nGo", "%%time\n%%agent\nGo", "await Agent(ws.model).run('Go')", "Agent(ws.model).run_sync('Go')"],
+    ids=["awaited", "blocked", "agent awaited", "agent blocked"],
+)
+def test_pressing_stop_twice_ends_the_cell_and_not_the_kernel(kernel: Kernel, code: str) -> None:
+    kernel.ok(LINGERING)
+    pressed: list[str] = []
+
+    def stop_twice(cell: Cell) -> None:
+        for sign in ("so far", "closing"):
+            if sign in cell.stdout and sign not in pressed:
+                pressed.append(sign)
+                kernel.interrupt()
+
+    assert kernel.finish(kernel.start(code, "a"), stop_twice).status == "error"
+    assert pressed == ["so far", "closing"]
+    assert kernel.value("1 + 1") == "2"
+    assert kernel.value("ws.runs") == "{}"

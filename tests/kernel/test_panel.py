@@ -76,3 +76,14 @@ def test_what_a_panel_of_another_version_says_does_no_harm(kernel: Kernel) -> No
     panel.say(type="set_tool", name="gone", enabled=True)
     panel.say(type="hello")
     assert panel.wait(bool)["tools"] == []
+
+
+def test_an_answer_that_comes_after_unloading_wakes_nobody(kernel: Kernel) -> None:
+    loading = kernel.ok("%unload_ext agentnb\n%load_ext agentnb\nws = %agentnb")
+    invited = next(m["content"]["comm_id"] for m in loading.messages if m["msg_type"] == "comm_open")
+    unloading = kernel.ok("%unload_ext agentnb")
+    assert [m["content"]["comm_id"] for m in unloading.messages if m["msg_type"] == "comm_close"] == [invited]
+    client = kernel.client
+    client.shell_channel.send(client.session.msg("comm_msg", {"comm_id": invited, "data": {"type": "hello"}}))
+    assert kernel.value("[t.name for t in __import__('threading').enumerate() if t.name == 'agentnb']") == "[]"
+    kernel.ok("%load_ext agentnb")

@@ -79,6 +79,22 @@ def test_a_model_of_one_tool_answers_after_it_where_others_may_go_on() -> None:
     assert next_step(request, one_tool=False) == "decide"
 
 
+def test_a_loop_ends_where_a_call_repeats_itself() -> None:
+    again = Message("assistant", (ToolCall("c2", "weather", '{"city": "Oslo"}'),), finish="tool_calls")
+    other = Message("assistant", (ToolCall("c2", "weather", '{"city": "Bergen"}'),), finish="tool_calls")
+    for call, step in ((again, "answer"), (other, "decide")):
+        request = Request((ASK, CALL, result("3"), call, result("3")), (WEATHER,))
+        assert next_step(request, one_tool=False) == step
+
+
+def test_only_a_model_of_one_tool_is_pushed_towards_it() -> None:
+    request = Request((ASK,), (WEATHER,))
+    assert [word for word, _ in decide_prompt(request, context=4096).bias] == ["reply"]
+    assert decide_prompt(request, context=4096, one_tool=False).bias == ()
+    required = Request((ASK,), (WEATHER,), "required")
+    assert decide_prompt(required, context=4096).bias == ()
+
+
 def test_a_failed_call_is_tried_again_once() -> None:
     failed = (CALL, result("no", failed=True))
     assert next_step(Request((ASK, *failed), (WEATHER,)), one_tool=True) == "decide"

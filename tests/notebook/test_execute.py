@@ -117,6 +117,12 @@ def test_a_notebook_is_never_written_over_itself(tmp_path: Path) -> None:
         run_notebook(path, tmp_path / "." / ".", Console(io.StringIO()))
 
 
+def test_a_folder_that_cannot_be_made_is_said_before_anything_runs(tmp_path: Path) -> None:
+    path = notebook(tmp_path, "1")
+    with pytest.raises(UsageError, match=r"cannot be written to: .* Choose another --output"):
+        run_notebook(path, path / "out", Console(io.StringIO()))
+
+
 @pytest.mark.parametrize("content", [None, "not JSON", '{"cells": 3}', "[]"])
 def test_what_is_no_notebook_is_refused_in_one_line(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "note.ipynb"

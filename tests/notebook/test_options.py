@@ -52,3 +52,9 @@ def test_a_number_is_a_whole_number() -> None:
 def test_the_help_lists_every_option() -> None:
     text = usage("%%agent", "[options]", OPTIONS)
     assert all(f"--{option.name}" in text for option in OPTIONS)
+
+
+def test_a_quote_that_is_never_closed_is_said() -> None:
+    with pytest.raises(UsageError, match='The quote at "\'be" is never closed'):
+        parse("-m 'be --dry-run", OPTIONS, "%%agent")
+    assert parse("-m it's --dry-run", OPTIONS, "%%agent").one("model") == "it's"

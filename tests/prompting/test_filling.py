@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -255,3 +256,8 @@ def test_every_cut_is_reported_and_only_those_made_here() -> None:
 def test_provenance_is_the_hash_of_what_was_sent() -> None:
     filled = fill("{{a}} {{p}} {{a}}", {"a": "day", "p": Image(PNG)})
     assert filled.variables == {"a": hashlib.sha256(b"day").hexdigest(), "p": hashlib.sha256(PNG).hexdigest()}
+
+
+def test_a_lone_surrogate_which_no_json_carries_is_replaced() -> None:
+    filled = fill("{{name}} {{[name]}}", {"name": "caf\udce9"})
+    assert json.dumps(filled.content[0].text, ensure_ascii=False).encode()

@@ -195,6 +195,17 @@ def test_an_answer_can_be_shown_in_another_format(fmt: Format, answer: str, show
     assert made[0].data["text/markdown"] == shown_as
 
 
+@pytest.mark.parametrize("fmt", ["text", "code", "html"])
+def test_an_answer_shown_as_source_is_plain_text_without_the_fence(fmt: Format) -> None:
+    made = shown(ended(events.TextDelta("<b>x</b>"), events.MessageEnd("stop")), fmt)
+    assert str(made[0].data["text/plain"]).strip() == "<b>x</b>"
+
+
+def test_an_answer_that_a_content_filter_cut_off_says_so() -> None:
+    made = shown(ended(events.TextDelta("Well"), events.MessageEnd("content_filter")))
+    assert "content filter" in str(made[-1].data["text/plain"])
+
+
 def test_the_text_format_has_nothing_but_text() -> None:
     for bundle in shown(samples.run(), "text"):
         assert not {"text/html", "text/markdown"} & bundle.data.keys()

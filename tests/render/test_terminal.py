@@ -53,3 +53,8 @@ def test_a_cut_is_visible_and_says_how_much_is_missing() -> None:
 def test_one_line_has_no_line_feed_and_no_control() -> None:
     assert one_line("a\n  b\x1b[0m\tc", 80) == "a b c"
     assert one_line("word " * 100, 20) == "word word word word…"
+
+
+def test_a_carriage_return_at_the_end_erases_nothing() -> None:
+    assert clean("done\r") == "done"
+    assert clean("10 %\r20 %\r") == "20 %"

@@ -306,7 +306,7 @@ def test_a_hint_that_is_not_defined_is_one_clear_line() -> None:
     with pytest.raises(UsageError) as caught:
         f.spec({})
     assert str(caught.value) == snapshot(
-        "Parameter 'x': its type hint names 'Nowhere', which is not defined. "
+        "Tool 'f', parameter 'x': its type hint names 'Nowhere', which is not defined. "
         "Import or define it, or wrap the function in one of yours."
     )
 

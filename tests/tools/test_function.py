@@ -147,6 +147,15 @@ async def test_an_async_generator_does_too(call: Call) -> None:
     assert called.text == "one two"
 
 
+async def test_whole_messages_of_a_generator_are_lines(call: Call) -> None:
+    def steps() -> Iterator[str]:
+        """Take steps."""
+        yield "step 1"
+        yield "step 2"
+
+    assert (await call(tool(steps))).text == "step 1\nstep 2"
+
+
 async def test_a_generator_that_yields_a_flood_leaves_a_small_card(call: Call) -> None:
     @tool
     def flood() -> Iterator[str]:

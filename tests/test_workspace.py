@@ -1,0 +1,203 @@
+"""Everything a kernel holds: model, tools, session, runs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from agentnb.errors import RunInterrupted, UsageError
+from agentnb.jobs import Run
+from agentnb.messages import user
+from agentnb.models.fake import FakeModel, call
+from agentnb.protocol import PanelState
+from agentnb.tools.function import tool
+from agentnb.workspace import DEFAULT_MODEL, Workspace
+
+
+@pytest.fixture
+def workspace() -> Iterator[Workspace]:
+    made = Workspace({}, environ={})
+    yield made
+    made.close()
+
+
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+def subtract(a: int, b: int) -> int:
+    """Subtract."""
+    return a - b
+
+
+def started(workspace: Workspace, *turns: object, pace: float = 0.0, text: str = "Go") -> Run:
+    """A run of a scripted model."""
+    agent = workspace.agent(model=FakeModel(*turns, pace=pace))
+    run = workspace.run(agent, user(text))
+    run.start()
+    return run
+
+
+class States:
+    """A panel: keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.seen: list[PanelState] = []
+        self._new = threading.Condition()
+
+    def __call__(self, state: PanelState) -> None:
+        with self._new:
+            self.seen.append(state)
+            self._new.notify_all()
+
+    def wait(self, condition: object) -> PanelState:
+        """The first state that fits."""
+        assert callable(condition)
+        with self._new:
+            assert self._new.wait_for(lambda: any(map(condition, self.seen)), 5), self.seen
+            return next(state for state in self.seen if condition(state))
+
+
+def test_the_built_in_model_answers_where_nobody_chose_even_with_a_key_in_the_environment() -> None:
+    assert Workspace(environ={"OPENAI_API_KEY": "sk-x"}).model_name == DEFAULT_MODEL
+    assert Workspace(environ={"AGENTNB_MODEL": "openai:gpt-5-mini"}).model_name == "openai:gpt-5-mini"
+
+
+def test_a_model_that_was_chosen_answers_from_then_on(workspace: Workspace) -> None:
+    model = workspace.use_model(FakeModel("hi"))
+    assert workspace.agent().model is workspace.model is model
+
+
+def test_a_registered_function_is_the_one_that_has_its_name_now(workspace: Workspace) -> None:
+    workspace.namespace["add"] = add
+    workspace.add_tools(["add"])
+    workspace.namespace["add"] = tool(subtract, name="add")
+    assert workspace.tools() == {"add": workspace.namespace["add"]}
+
+
+class Odd:
+    """A callable that cannot be compared, as an array cannot."""
+
+    def __eq__(self, other: object) -> bool:
+        raise ValueError("ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]  # what cannot be compared has no hash
+
+    def __call__(self) -> str:
+        return "odd"
+
+
+@pytest.mark.parametrize("other", [int, 3, lambda: 1, Odd()], ids=["class", "number", "lambda", "odd"])
+def test_a_registered_tool_stays_where_its_name_now_holds_what_cannot_be_one(
+    workspace: Workspace, other: object
+) -> None:
+    workspace.namespace["add"] = add
+    workspace.add_tools(["add"])
+    workspace.namespace["add"] = other
+    assert list(workspace.tools()) == ["add"]
+    workspace.remove_tool("add")
+    assert workspace.tools() == {}
+
+
+def test_decorated_functions_are_tools_and_taking_one_away_switches_it_off(workspace: Workspace) -> None:
+    workspace.namespace["f"] = tool(add)
+    assert list(workspace.enabled_tools()) == ["add"]
+    workspace.remove_tool("add")
+    assert list(workspace.tools()) == ["add"]
+    assert workspace.enabled_tools() == {}
+    workspace.enable_tool("add", True)
+    assert list(workspace.agent(model=FakeModel()).tools) == ["add"]
+
+
+def test_an_unknown_tool_names_the_nearest(workspace: Workspace) -> None:
+    workspace.namespace["add"] = add
+    for verb in (workspace.pick_tools, workspace.add_tools):
+        with pytest.raises(UsageError, match="Did you mean 'add'"):
+            verb(["ad"])
+    workspace.add_tools(["add"])
+    with pytest.raises(UsageError, match="Did you mean 'add'"):
+        workspace.remove_tool("ad")
+    with pytest.raises(UsageError, match="Did you mean 'add'"):
+        workspace.enable_tool("ad", False)
+
+
+def test_a_run_is_there_while_it_goes_on_and_gone_when_it_has_ended(workspace: Workspace) -> None:
+    states = States()
+    workspace.listen(states)
+    run = started(workspace, "word " * 1000, pace=0.01)
+    assert list(workspace.runs.values()) == [run]
+    states.wait(lambda state: state.runs and state.runs[0].step == "answers")
+    workspace.stop(run.id)
+    with pytest.raises(RunInterrupted):
+        run.done.result(5)
+    assert workspace.runs == {}
+    assert run.transcript().outcome == "interrupted"
+
+
+def test_stopping_one_run_leaves_the_other(workspace: Workspace) -> None:
+    first, second = (started(workspace, "word " * 1000, pace=0.01) for _ in range(2))
+    workspace.stop(first.id)
+    with pytest.raises(RunInterrupted):
+        first.done.result(5)
+    assert list(workspace.runs.values()) == [second]
+    assert not second.stopping
+
+
+def test_closing_ends_every_run_and_the_thread() -> None:
+    workspace = Workspace({}, environ={})
+    before = set(threading.enumerate())
+    runs = [started(workspace, "word " * 1000, pace=0.01) for _ in range(3)]
+    loop = set(threading.enumerate()) - before
+    workspace.close()
+    assert all(isinstance(run.done.exception(0), RunInterrupted) for run in runs)
+    assert not any(thread.is_alive() for thread in loop)
+
+
+def test_two_workspaces_know_nothing_of_each_other(workspace: Workspace) -> None:
+    other = Workspace({"f": tool(add)}, environ={})
+    assert workspace.tools() == {}
+    assert workspace.session is not other.session
+    started(other, "hi").done.result(5)
+    other.close()
+    assert workspace.state().last is None
+    assert other.state().last is not None
+
+
+def test_a_panel_follows_a_run(workspace: Workspace) -> None:
+    states = States()
+    workspace.listen(states)
+    started(workspace, "word " * 20, pace=0.02, text="  What\nis it? " + "so " * 40)
+    during = states.wait(lambda state: state.runs and state.runs[0].step == "answers").runs[0]
+    assert during.title == ("What is it? " + "so " * 40)[:59] + "…"
+    assert (during.model, during.round, during.stopping) == ("fake:script", 1, False)
+    after = states.wait(lambda state: state.last)
+    assert (after.last or "").startswith("done · 1 round · ")
+    assert (after.runs, after.error) == ((), None)
+
+
+def test_a_panel_sees_which_tool_runs_and_why_a_run_failed(workspace: Workspace) -> None:
+    go_on = threading.Event()
+
+    @tool(thread=True)
+    def hold() -> str:
+        """Hold."""
+        return str(go_on.wait(5))
+
+    workspace.namespace["hold"] = hold
+    states = States()
+    workspace.listen(states)
+    started(workspace, call("hold"))  # and no second turn
+    states.wait(lambda state: state.runs and state.runs[0].step == "runs hold")
+    go_on.set()
+    assert "has no turn 2" in (states.wait(lambda state: state.error).error or "")
+
+
+def test_a_tool_that_cannot_be_described_is_shown_with_the_reason(workspace: Workspace) -> None:
+    def bad(x: Unknown) -> None:  # type: ignore[name-defined]  # noqa: F821  # that is the point
+        """Be bad."""
+
+    workspace.namespace["bad"] = tool(bad)
+    assert "Unknown" in workspace.state().tools[0].description
