@@ -174,7 +174,8 @@ export class NotebookLink implements IDisposable {
       if (kernel !== this._kernel || this._phase !== 'connecting' || this._isDisposed) {
         return;
       }
-      if (kernel.status === 'idle') {
+      // A status that crossed a restart is lost as well: only a kernel that says it is busy is left in peace.
+      if (kernel.status !== 'busy' && kernel.connectionStatus === 'connected') {
         this._leave();
         void this._probe(kernel, certain);
       } else {
