@@ -54,8 +54,9 @@ def page(browser: Browser) -> Generator[Page]:
 
 
 @pytest.fixture
-def lab(server: Server, page: Page) -> Lab:
-    return Lab(server, page)
+def lab(server: Server, page: Page) -> Generator[Lab]:
+    yield Lab(server, page)
+    server.shut_kernels_down()  # twenty idle kernels would slow down every test after them
 
 
 @pytest.hookimpl(wrapper=True)

@@ -14,6 +14,7 @@ import urllib.request
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 
 import nbformat
@@ -59,6 +60,20 @@ class Server:
     url: str
     token: str
     root: Path
+
+    def shut_kernels_down(self) -> None:
+        """End every kernel that a test left behind."""
+        with self._ask("GET", "api/kernels") as answer:
+            kernels = json.load(answer)
+        for kernel in kernels:
+            self._ask("DELETE", f"api/kernels/{kernel['id']}").close()
+
+    def _ask(self, method: str, path: str) -> HTTPResponse:
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(self.url + path, method=method, headers=headers)
+        answer = urllib.request.urlopen(request, timeout=PATIENCE)
+        assert isinstance(answer, HTTPResponse)
+        return answer
 
 
 def _isolated(base: Path) -> dict[str, str]:
