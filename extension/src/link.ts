@@ -246,6 +246,10 @@ export class NotebookLink implements IDisposable {
       // A restart throws all comms away without a word.
       this._comm = null;
       this._enter('connecting');
+      // That it is idle again may never be told: what a kernel says while the page reconnects is lost.
+      if (this._kernel) {
+        this._again(this._kernel, false);
+      }
     } else if (status === 'dead' || status === 'terminating') {
       this._comm = null;
       this._enter('gone');
