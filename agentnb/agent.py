@@ -4,40 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import itertools
-import json
 import sys
-import traceback
 import uuid
 import weakref
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 from agentnb import bridge, events, messages, prompting
-from agentnb.errors import AgentnbError, RunInterrupted, StreamBroken, ToolError, nearest
+from agentnb.calling import Calling, refuse
+from agentnb.errors import AgentnbError, OutputError, RunInterrupted, StreamBroken
 from agentnb.events import Event
 from agentnb.interrupts import ThisTask, interrupts
 from agentnb.jobs import LoopThread
-from agentnb.messages import JSON, Content, Message, Text, ToolCall
+from agentnb.messages import Message
 from agentnb.models.base import Model, Request
 from agentnb.models.http import Http
+from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
+from agentnb.output import Mismatch, Output
 from agentnb.result import Result
-from agentnb.tools.base import InlineRunner, Runner, Tool, ToolContext, ToolReturn
+from agentnb.tools.base import InlineRunner, Runner, Tool, ToolContext
 from agentnb.tools.function import as_tool
-from agentnb.transcript import Folder, answered
+from agentnb.transcript import Folder, Transcript, answered
 
 #: How often a run may go back to the model with tool results before it is stopped.
 MAX_ROUNDS = 20
+#: How often an answer that is not what `output` asks for is asked for again.
+MAX_REPAIRS = 2
 _OWN = str(Path(__file__).parent)
 
 
 class Agent:
     """A model with tools and a system prompt; holds no conversation, so one agent serves many runs at once.
 
-    `model` is a Model or a name such as "openai:gpt-5-mini"; `tools` are functions or Tools. Placeholders
-    `{{expr}}` in a prompt are filled from `namespace`, by default the globals of the code that made the agent.
+    `model` is a Model or a name such as "openai:gpt-5-mini"; `tools` are functions or Tools; `options` how the model
+    generates; `output` what the answer must be (see `run`). Placeholders `{{expr}}` in a prompt are filled from
+    `namespace`, by default the globals of the code that made the agent.
     """
 
     def __init__(
@@ -47,7 +50,8 @@ class Agent:
         tools: Iterable[object] = (),
         system: str | None = None,
         max_rounds: int = MAX_ROUNDS,
-        params: Mapping[str, JSON] | None = None,
+        options: Options | Mapping[str, object] | None = None,
+        output: object = None,
         name: str | None = None,
         namespace: MutableMapping[str, object] | None = None,
         runner: Runner | None = None,
@@ -56,7 +60,8 @@ class Agent:
         self.tools: dict[str, Tool] = {tool.name: tool for tool in map(as_tool, tools)}
         self.system = system
         self.max_rounds = max_rounds
-        self.params = dict(params or {})
+        self.options = options if isinstance(options, Options) else Options.read(options or {})
+        self.output = _output(output)
         self.name = name
         self.namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self.runner: Runner = runner or InlineRunner()
@@ -78,9 +83,13 @@ class Agent:
             yield events.RunError(str(error), type(error).__name__, run_id=run_id)
             raise
 
-    async def run(self, prompt: str | Message, *, history: Sequence[Message] = ()) -> Result:
-        """The run's result. An AgentnbError carries what there was so far as `error.transcript`."""
-        return await self._run(prompt, history, Folder())
+    async def run(self, prompt: str | Message, *, history: Sequence[Message] = (), output: object = None) -> Result:
+        """The run's result. An AgentnbError carries what there was so far as `error.transcript`.
+
+        With `output` (a pydantic model, a dataclass, a TypedDict, `list[…]` of one, a JSON Schema) the answer is
+        checked, asked for again where it is not that, and is `result.output` as an instance. Raises OutputError.
+        """
+        return await self._asked_for(output)._run(prompt, history, Folder())
 
     async def _run(self, prompt: str | Message, history: Sequence[Message], folder: Folder) -> Result:
         here = ThisTask()
@@ -99,21 +108,33 @@ class Agent:
             interrupted = RunInterrupted("Interrupted. What there was is in `error.transcript`.")
             interrupted.transcript = folder.transcript()
             raise interrupted from None
-        return Result(folder.transcript())
+        return self.result(folder.transcript())
 
-    def run_sync(self, prompt: str | Message, *, history: Sequence[Message] = ()) -> Result:
+    def result(self, transcript: Transcript) -> Result:
+        """What a finished run gives."""
+        return Result(transcript, self.output and self.output.parse(transcript.text))
+
+    def run_sync(self, prompt: str | Message, *, history: Sequence[Message] = (), output: object = None) -> Result:
         """The same for code that cannot await: in a script, or in a cell that blocks until the answer is there."""
         if self._background is None:
             self._background = LoopThread()
             weakref.finalize(self, self._background.close)
         message, folder = self._message(prompt), Folder()
         try:
+            agent = self._asked_for(output)
             return bridge.run_blocking(
-                self._background, lambda runner: self._with(runner)._run(message, history, folder)
+                self._background, lambda runner: agent._with(runner)._run(message, history, folder)
             )
         except RunInterrupted as error:
             error.transcript = folder.transcript()
             raise
+
+    def _asked_for(self, output: object) -> Agent:
+        if output is None:
+            return self
+        other = copy.copy(self)
+        other.output = _output(output)
+        return other
 
     def _with(self, runner: Runner) -> Agent:
         other = copy.copy(self)
@@ -124,7 +145,7 @@ class Agent:
         """What the model is asked after `so_far`."""
         specs = tuple(tool.spec(self.namespace) for tool in self.tools.values())
         head = (messages.system(self.system),) if self.system else ()
-        return Request((*head, *so_far), specs, params=self.params)
+        return Request((*head, *so_far), specs, options=self.options, output=self.output.spec if self.output else None)
 
     def _message(self, prompt: str | Message) -> Message:
         if isinstance(prompt, Message):
@@ -136,7 +157,8 @@ class Agent:
         yield events.MessageAdded(prompt)
         so_far = (*answered(history), prompt)
         usage = messages.Usage()
-        for round_ in itertools.count():
+        repairs = rounds = 0
+        while True:
             turn = Folder()
             async with aclosing(self._ask(so_far)) as stream:
                 async for event in stream:
@@ -145,16 +167,54 @@ class Agent:
             asked = turn.transcript()
             reply, usage = asked.messages[-1], usage + asked.usage
             if not reply.calls:
-                break
-            async with aclosing(self._refuse(reply) if round_ >= self.max_rounds else self._answer(reply)) as results:
+                again = self._again(reply, repairs)
+                if again is None:
+                    break
+                repairs += 1
+                yield events.MessageAdded(again)
+                so_far = (*so_far, reply, again)
+                continue
+            async with aclosing(self._results(reply, rounds)) as results:
                 async for event in results:
                     turn.feed(event)
                     yield event
-            if round_ >= self.max_rounds:
+            if rounds >= self.max_rounds:
+                self._check_finished(reply)
                 yield events.RunFinished("max_rounds", usage)
                 return
+            rounds += 1
             so_far = (*so_far, *turn.transcript().messages)
         yield events.RunFinished("length" if reply.finish == "length" else "done", usage)
+
+    def _results(self, reply: Message, rounds: int) -> AsyncGenerator[Event, None]:
+        if rounds >= self.max_rounds:
+            return refuse(reply, self.max_rounds)
+        calling = Calling(self.tools, lambda emit: ToolContext(emit, self.namespace, self.runner))
+        return calling.answer(reply)
+
+    def _again(self, reply: Message, repairs: int) -> Message | None:
+        """What to tell a model whose answer is not what was asked for; None where it is. Raises OutputError."""
+        if self.output is None:
+            return None
+        try:
+            self.output.parse(reply.text)
+        except Mismatch as mistake:
+            if reply.finish == "length":
+                raise self._not_it("it was cut off; allow it more with max_tokens", reply) from None
+            if repairs == MAX_REPAIRS:
+                raise self._not_it(f"{mistake}", reply) from None
+            return messages.user(self.output.again(mistake))
+        return None
+
+    def _check_finished(self, reply: Message) -> None:
+        if self.output is not None:
+            raise self._not_it(f"there was none after {self.max_rounds} rounds of tool calls", reply)
+
+    def _not_it(self, why: str, reply: Message) -> OutputError:
+        assert self.output is not None  # only then it can be wrong
+        last = " ".join(reply.text.split())
+        shown = f" The last answer: {last[:300]}{'…' if len(last) > 300 else ''}" if last else ""
+        return OutputError(f"{self.model.name} gave no valid {self.output.name}: {why}.{shown}", reply.text)
 
     async def _ask(self, so_far: Sequence[Message]) -> AsyncGenerator[Event, None]:
         ended = False
@@ -165,91 +225,6 @@ class Agent:
         if not ended:
             raise StreamBroken(f"{self.model.name} stopped in the middle of its answer. Run the cell again.")
 
-    async def _refuse(self, reply: Message) -> AsyncGenerator[Event, None]:
-        reason = f"maximum tool-call rounds ({self.max_rounds}) reached. Tool {{!r}} was not executed."
-        for call in reply.calls:
-            out = _failure(reason.format(call.name))
-            yield events.ToolResult(_result(call, out))
 
-    async def _answer(self, reply: Message) -> AsyncGenerator[Event, None]:
-        """Run the calls: those that may, at once; the others one after the other, in order."""
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        # One door for results and for output that tools emit from any thread, so that order is kept.
-        loop = asyncio.get_running_loop()
-
-        def put(event: Event) -> None:
-            loop.call_soon_threadsafe(queue.put_nowait, event)
-
-        # A call that the length limit cut off must not run, even where its arguments happen to parse.
-        cut = reply.calls[-1].id if reply.finish == "length" else None
-        alone: list[ToolCall] = []
-        together: list[ToolCall] = []
-        for call in reply.calls:
-            tool = self.tools.get(call.name)
-            (together if tool is not None and tool.parallel else alone).append(call)
-        lanes = [[call] for call in together] + ([alone] if alone else [])
-        tasks = [asyncio.create_task(self._lane(lane, cut, put)) for lane in lanes]
-        running = asyncio.gather(*tasks)
-        running.add_done_callback(lambda _: queue.put_nowait(None))
-        try:
-            while (event := await queue.get()) is not None:
-                yield event
-            await running
-        finally:
-            for task in tasks:  # not `running`: where one lane has failed, it is done, and the others go on
-                task.cancel()
-            await asyncio.gather(running, *tasks, return_exceptions=True)
-
-    async def _lane(self, calls: Sequence[ToolCall], cut: str | None, put: Callable[[Event], None]) -> None:
-        for call in calls:
-            out = await self._call(call, call.id == cut, put)
-            put(events.ToolResult(_result(call, out)))
-
-    async def _call(self, call: ToolCall, cut: bool, put: Callable[[Event], None]) -> ToolReturn:
-        try:
-            tool, arguments = self._accept(call, cut)
-            put(events.ToolStarted(call.id))
-
-            def emit(content: Content) -> None:
-                put(events.ToolOutput(call.id, content))
-
-            return await tool.call(arguments, ToolContext(emit, self.namespace, self.runner))
-        except ToolError as error:
-            return _failure(str(error))
-        except SystemExit:  # let through, it would end the loop, and the kernel with it
-            return _failure("the tool called sys.exit()")
-        except Exception as error:  # a tool's failure is a result that the model reads
-            put(events.ToolOutput(call.id, Text(_traceback(error))))
-            return _failure(f"{type(error).__name__}: {error}")
-
-    def _accept(self, call: ToolCall, cut: bool) -> tuple[Tool, dict[str, JSON]]:
-        tool = self.tools.get(call.name)
-        if tool is None:
-            raise ToolError(f"tool {call.name!r} not found.{nearest(call.name, self.tools)}")
-        if cut:
-            raise ToolError(f"the call was cut off by the length limit. Tool {call.name!r} was not executed.")
-        try:
-            arguments = json.loads(call.arguments or "{}")
-        except ValueError as error:
-            raise ToolError(
-                f"the arguments are not valid JSON ({error}). Tool {call.name!r} was not executed."
-            ) from None
-        if not isinstance(arguments, dict):
-            raise ToolError(f"the arguments are not a JSON object. Tool {call.name!r} was not executed.")
-        return tool, arguments
-
-
-def _failure(reason: str) -> ToolReturn:
-    return ToolReturn((Text(f"Error: {reason}"),), is_error=True)
-
-
-def _result(call: ToolCall, out: ToolReturn) -> messages.ToolResult:
-    return messages.ToolResult(call.id, call.name, out.content, out.is_error, out.handle)
-
-
-def _traceback(error: BaseException) -> str:
-    """The traceback from the tool's own frames on: ours would only be in the way."""
-    frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_code.co_filename.startswith(_OWN):
-        frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames, limit=-8))
+def _output(kind: object) -> Output | None:
+    return kind if kind is None or isinstance(kind, Output) else Output(kind)

@@ -3,7 +3,9 @@
 AgentnbError                     one line for the user; anything else is a traceback
 ├── UsageError                   a magic or a call was written wrongly (option, name, value)
 │   ├── PromptError              a {{placeholder}} cannot be filled
-│   └── MissingExtra             an optional dependency is absent; the message has the pip command
+│   ├── MissingExtra             an optional dependency is absent; the message has the pip command
+│   └── BudgetExceeded           the next call would break a cap on cost; nothing was sent
+├── OutputError                  the answer is not what `output` asked for, also after asking again
 ├── CredentialError              no key, or the provider refused it
 ├── ModelError                   the model's side failed; the partial transcript is kept
 │   ├── ConnectionFailed         no answer from the host
@@ -42,6 +44,18 @@ class MissingExtra(UsageError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs an optional dependency. Run: pip install 'agentnb[{extra}]'")
+
+
+class BudgetExceeded(UsageError):
+    """The next call would break a cap on what may be spent; it was not sent."""
+
+
+class OutputError(AgentnbError):
+    """The answer is not what `output` asked for; the message ends with the last answer, `answer` is all of it."""
+
+    def __init__(self, message: str, answer: str) -> None:
+        super().__init__(message)
+        self.answer = answer
 
 
 class ModelError(AgentnbError):

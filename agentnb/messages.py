@@ -66,10 +66,11 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """A sound: bytes with their media type."""
+    """A sound: bytes with their media type, or a URL (exactly one of the two)."""
 
-    data: bytes
+    data: bytes = b""
     media_type: str = "audio/wav"
+    url: str | None = None
     type: Literal["audio"] = "audio"
 
     __pydantic_config__ = _BASE64
@@ -77,11 +78,12 @@ class Audio:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A document handed to the model as a file."""
+    """A document (or a film) handed to the model as a file: bytes with their media type, or a URL."""
 
     name: str
-    data: bytes
+    data: bytes = b""
     media_type: str = "application/octet-stream"
+    url: str | None = None
     type: Literal["file"] = "file"
 
     __pydantic_config__ = _BASE64
@@ -129,12 +131,21 @@ Block: TypeAlias = Text | Thinking | ToolCall | ToolResult | Image | Audio | Fil
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one model call or, summed, of a run. `input` includes `cached`; `output` includes `reasoning`."""
+    """What one model call or, summed, a run took.
+
+    Tokens: `input` includes `cached` (read from the provider's cache) and `written` (put into it); `output` includes
+    `reasoning`. `seconds` is the time of the calls, `first` the seconds until the first of them began to answer.
+    `usd` is what is known of the price: None where no card gives one.
+    """
 
     input: int = 0
     output: int = 0
     cached: int = 0
     reasoning: int = 0
+    written: int = 0
+    seconds: float = 0.0
+    first: float | None = None
+    usd: float | None = None
     type: Literal["usage"] = field(default="usage", repr=False)
 
     def __add__(self, other: Usage) -> Usage:
@@ -143,6 +154,10 @@ class Usage:
             self.output + other.output,
             self.cached + other.cached,
             self.reasoning + other.reasoning,
+            self.written + other.written,
+            self.seconds + other.seconds,
+            other.first if self.first is None else self.first,
+            other.usd if self.usd is None else self.usd + (other.usd or 0.0),
         )
 
     @property
@@ -156,7 +171,8 @@ class Message:
     """One turn of one speaker. All results of one round of tool calls share one message of role `tool`.
 
     `model` ("provider:name") is set on what a model said; `finish` is why it stopped:
-    "stop", "length", "tool_calls", "content_filter", "error" or "interrupted".
+    "stop", "length", "tool_calls", "content_filter", "error" or "interrupted". `name` is the speaker's, where several
+    agents or people talk.
     """
 
     role: Role
@@ -164,6 +180,7 @@ class Message:
     id: str | None = None
     model: str | None = None
     finish: str | None = None
+    name: str | None = None
     type: Literal["message"] = field(default="message", repr=False)
 
     @property

@@ -12,9 +12,13 @@ from agentnb.transcript import Transcript
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished run. `str(result)` is the answer; shown in a notebook, it is the run."""
+    """A finished run. `str(result)` is the answer; shown in a notebook, it is the run.
+
+    `output` is the instance that was asked for with `output=`; None where nothing was.
+    """
 
     transcript: Transcript
+    output: object = None
 
     @property
     def text(self) -> str:

@@ -16,9 +16,10 @@ from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground
 from agentnb.errors import UsageError, nearest
 from agentnb.jobs import LoopThread, Run
-from agentnb.messages import JSON, Message
+from agentnb.messages import Message
 from agentnb.models.base import Model
 from agentnb.models.http import Http
+from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
 from agentnb.protocol import PanelRun, PanelState, PanelTool
 from agentnb.session import Session
@@ -45,7 +46,7 @@ class Workspace:
         self.namespace: MutableMapping[str, object] = {} if namespace is None else namespace
         self.session = Session()
         self.background = LoopThread()
-        self.params: dict[str, JSON] = {}
+        self.options = Options()
         self.runs: dict[str, Run] = {}
         self.environ = environ
         self._base_dir = base_dir
@@ -168,7 +169,7 @@ class Workspace:
         tools: Sequence[Tool] | None = None,
         system: str | None = None,
         max_rounds: int = MAX_ROUNDS,
-        params: Mapping[str, JSON] | None = None,
+        options: Options | None = None,
         runner: Foreground | None = None,
     ) -> Agent:
         """An agent with what this workspace has, where nothing else is said."""
@@ -177,7 +178,7 @@ class Workspace:
             tools=self.enabled_tools().values() if tools is None else tools,
             system=system,
             max_rounds=max_rounds,
-            params={**self.params, **(params or {})},
+            options=(options or Options()).over(self.options),
             namespace=self.namespace,
             runner=runner,
         )

@@ -15,7 +15,8 @@ from contextlib import aclosing
 from agentnb import events, messages
 from agentnb.models.base import Request
 from agentnb.models.http import Http
-from agentnb.models.openai_chat import OpenAIChat
+from agentnb.models.providers import Provider
+from agentnb.models.remote import RemoteModel
 from bench.decode import running_provider
 
 REQUESTS, AT_ONCE, DELAY_MS = 2_000, 200, 50
@@ -26,7 +27,7 @@ IDEAL = REQUESTS / AT_ONCE * DELAY_MS / 1000
 async def _batch(port: int) -> tuple[float, float]:
     """Wall seconds, and CPU µs per request."""
     http = Http()
-    model = OpenAIChat(f"delay-{DELAY_MS}", http=http, base_url=f"http://127.0.0.1:{port}/v1", key_name=None)
+    model = RemoteModel(f"delay-{DELAY_MS}", provider=Provider("openai", f"http://127.0.0.1:{port}/v1"), http=http)
     left = iter(range(REQUESTS))
 
     async def work() -> int:

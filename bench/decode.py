@@ -1,6 +1,6 @@
 """What decoding a stream costs, beside the least it can cost: `python -m bench.decode [--rounds 5]`.
 
-The floor reads a socket and parses each event with orjson; the adapter is the whole of OpenAIChat (HTTP, server-sent
+The floor reads a socket and parses each event with orjson; the adapter is the whole of RemoteModel (HTTP, server-sent
 events, chunks, our events). Each run is its own process, runs are interleaved, the figures are medians of CPU time.
 """
 
@@ -23,7 +23,8 @@ import orjson
 from agentnb import events, messages
 from agentnb.models.base import Request
 from agentnb.models.http import Http
-from agentnb.models.openai_chat import OpenAIChat
+from agentnb.models.providers import Provider
+from agentnb.models.remote import RemoteModel
 from bench import provider
 
 CHUNKS = 100_000
@@ -86,7 +87,7 @@ def read_adapter(port: int, chunks: int) -> int:
 
     async def read() -> int:
         http = Http()
-        model = OpenAIChat(f"stream-{chunks}", http=http, base_url=f"http://127.0.0.1:{port}/v1", key_name=None)
+        model = RemoteModel(f"stream-{chunks}", provider=Provider("openai", f"http://127.0.0.1:{port}/v1"), http=http)
         async with aclosing(model.stream(Request((messages.user("hi"),)))) as stream:
             text = [event.text async for event in stream if isinstance(event, events.TextDelta)]
         await http.aclose()

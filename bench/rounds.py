@@ -19,7 +19,8 @@ import httpx
 
 from agentnb import Agent
 from agentnb.models.http import Http
-from agentnb.models.openai_chat import OpenAIChat
+from agentnb.models.providers import Provider
+from agentnb.models.remote import RemoteModel
 from bench.decode import running_provider
 
 TOOLS = [
@@ -88,7 +89,7 @@ def ours(port: int, model: str) -> int:
 
     async def run() -> int:
         http = Http()
-        chat = OpenAIChat(model, http=http, base_url=f"http://127.0.0.1:{port}/v1", key_name=None)
+        chat = RemoteModel(model, provider=Provider("openai", f"http://127.0.0.1:{port}/v1"), http=http)
         result = await Agent(chat, tools=[add], max_rounds=10_000, namespace={}).run("go")
         await http.aclose()
         return len(result.transcript.tools)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -17,6 +16,7 @@ from agentnb.errors import RequestRefused, RunInterrupted, StreamBroken
 from agentnb.messages import Message, Text, Thinking, ToolCall, ToolResult, Usage, user
 from agentnb.models.base import Request
 from agentnb.models.fake import FakeModel, call
+from agentnb.models.options import Options
 from agentnb.tools.function import tool
 from agentnb.transcript import Transcript, fold
 
@@ -311,10 +311,10 @@ async def test_output_of_a_running_tool_comes_before_its_result() -> None:
     assert kinds.index("tool_started") < kinds.index("tool_output") < kinds.index("tool_result")
 
 
-async def test_params_go_with_every_request() -> None:
+async def test_options_go_with_every_request() -> None:
     model = FakeModel("ok")
-    await Agent(model, params={"temperature": 0}, namespace={}).run("x")
-    assert json.dumps(dict(model.requests[0].params)) == '{"temperature": 0}'
+    await Agent(model, options={"temperature": 0}, namespace={}).run("x")
+    assert model.requests[0].options == Options(temperature=0)
 
 
 def test_run_sync_works_in_a_script() -> None:

@@ -34,14 +34,15 @@ transcript
 codec
 protocol
 
-models: base
+models: options < base
 tools: base
 
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling < .
 render: parts terminal < calls cards markdown record < bundles < .
-models: download engine examples http openai_calls openai_chunks openai_reasoning providers refusal sse wire \
-  < decision openai_stream weights < constrained fake openai_request retry < local openai_chat < resolve
+models: download engine examples http openai_calls openai_chunks openai_reasoning refusal sse wire \
+  < decision dialect weights < constrained fake openai_request openai_stream providers retry structured < cards \
+  credentials local media openai_chat < dialects < remote < resolve
 session
 
 tools: capture docstrings hints references schema < fitting < arguments results < function
@@ -50,7 +51,9 @@ jobs
 
 bridge
 
+output
 result
+calling
 
 agent
 
@@ -77,6 +80,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.openai_chunks": {"orjson"},
     "models.openai_request": {"orjson"},
     "models.refusal": {"orjson"},
+    "output": {"jsonschema", "pydantic"},
     "models.weights": {"platformdirs"},
     "notebook.comm": {"comm"},
     "notebook.complete": {"IPython"},
@@ -97,7 +101,7 @@ LATE = {"__init__": {"agentnb.notebook.extension"}}
 
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
 HEAVY = {
-    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "markdown_it", "matplotlib", "mcp",
+    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "markdown_it", "matplotlib", "mcp",
     "nest_asyncio2", "numpy", "pandas", "platformdirs", "polars", "pydantic", "xllamacpp",
 }  # fmt: skip
 
@@ -109,7 +113,7 @@ LONG_FUNCTIONS: dict[str, int] = {}
 
 #: Who may catch everything, and how often.
 BROAD_EXCEPTS: dict[str, int] = {
-    "agent": 1,  # a tool's failure is a result that the model reads
+    "calling": 1,  # a tool's failure is a result that the model reads
     "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
     "prompting.figures": 1,  # from here on: the user's own objects are asked to show themselves

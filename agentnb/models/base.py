@@ -8,20 +8,32 @@ from typing import Protocol
 
 from agentnb.events import ModelEvent
 from agentnb.messages import JSON, Message, ToolSpec
+from agentnb.models.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSpec:
+    """The JSON that the answer must be: a name ([A-Za-z0-9_-]), the JSON Schema (of an object), and what it is."""
+
+    name: str
+    schema: Mapping[str, JSON]
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What a model is asked.
 
-    `tool_choice` is "auto", "none", "required" or a tool's name; `params` are generation options in the
-    provider's own words (`temperature`, `max_tokens`, …), merged into the body as they are.
+    `tool_choice` is "auto", "none", "required" or a tool's name. Where `output` is given, the text of the answer is
+    JSON of that schema: how a model is brought to that (natively, by a forced tool, in words) is its own affair, and
+    whoever asked checks it. A model that knows nothing of `output` ignores it.
     """
 
     messages: tuple[Message, ...]
     tools: tuple[ToolSpec, ...] = ()
     tool_choice: str = "auto"
-    params: Mapping[str, JSON] = field(default_factory=dict)
+    options: Options = field(default_factory=Options)
+    output: OutputSpec | None = None
 
 
 class Model(Protocol):

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from agentnb.errors import UsageError, nearest
-from agentnb.messages import JSON, Block, Data, File, JSONObject, Message, Text, ToolCall, ToolResult, ToolSpec
+from agentnb.messages import JSON, Block, Data, File, JSONObject, Message, Text, ToolCall, ToolResult, ToolSpec, system
+from agentnb.models import structured
 from agentnb.models.base import Request
 from agentnb.models.decision import grammar_schema, union_schema
-from agentnb.models.examples import example_turns, first_sentence, signature, word, words
+from agentnb.models.examples import example_turns, first_sentence, shape, signature, word, words
 
 #: A rough measure that errs on the safe side for English and code.
 CHARACTERS_PER_TOKEN = 3
@@ -26,6 +27,7 @@ _RESERVE = 768
 #: A failed call may be tried again once; more often, a small model only repeats itself.
 _TRIES = 2
 _SAY = "Answer in one or two plain sentences, giving each value with its name and unit."
+_AS_JSON = "Answer as JSON of this form, with the real values:"
 _SAY_WHY = "Say in one plain sentence what went wrong."
 #: How little it takes to keep 0.5 billion parameters from answering what they cannot know: two more of 27 questions
 #: went to the right tool, at the price of one needless call in 18 that needed none.
@@ -37,17 +39,21 @@ _REPLIES: tuple[tuple[str, JSONObject], ...] = (
 )
 
 
+Step: TypeAlias = Literal["chat", "decide", "answer"]
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the engine is asked: chat messages, the schema that its answer must fit (None: free text), and words made
-    a little more or less likely."""
+    """What the engine is asked: chat messages, the schema that its answer must fit (None: free text), words made a
+    little more or less likely, and whether the answer is a decision between tools."""
 
     messages: tuple[JSONObject, ...]
     schema: JSONObject | None = None
     bias: tuple[tuple[str, float], ...] = ()
+    decides: bool = False
 
 
-def next_step(request: Request, *, one_tool: bool) -> Literal["chat", "decide", "answer"]:
+def next_step(request: Request, *, one_tool: bool) -> Step:
     """What the model should do: talk, choose between tools, or put the tools' results into words."""
     turn = current_turn(request.messages)
     results = [result for _, result in _results(turn)]
@@ -114,7 +120,19 @@ def decide_prompt(request: Request, *, context: int, one_tool: bool = True) -> P
         first += [_say("user", question), _say("assistant", _dump(decision))]
     before, turn = _divided(request.messages)
     said = _fit(first, _decided(before), _decided(turn), context)
-    return Prompt(said, union_schema(tools, reply=reply), (("reply", _REPLY_BIAS),) if reply and one_tool else ())
+    bias = (("reply", _REPLY_BIAS),) if reply and one_tool else ()
+    return Prompt(said, union_schema(tools, reply=reply), bias, decides=True)
+
+
+def output_prompt(request: Request, step: Step, *, context: int, one_tool: bool = True) -> Prompt:
+    """The same steps where JSON of a schema is asked for: between tools it is one of the choices, else the answer."""
+    assert request.output is not None
+    if step == "decide":
+        return decide_prompt(structured.prepared(request, "tool"), context=context, one_tool=one_tool)
+    schema = grammar_schema(request.output.schema)
+    told = replace(request, messages=(system(f"{_AS_JSON} {_dump(shape(schema))}"), *request.messages))
+    prompt = chat_prompt(told, context=context) if step == "chat" else answer_prompt(told, context=context)
+    return replace(prompt, schema=schema)
 
 
 def _with_replies(turns: list[tuple[str, JSONObject]], *, reply: bool) -> list[tuple[str, JSONObject]]:

@@ -143,3 +143,21 @@ def _kind(schema: JSON) -> str:
     if kind == "array":
         return f"list of {_kind(schema.get('items'))}"
     return str(kind)
+
+
+def shape(schema: JSON, name: str = "value") -> JSON:
+    """JSON of a schema's form, with a placeholder for each value: small models follow a shape, not a definition."""
+    match schema:
+        case {"properties": dict(properties)}:
+            return {key: shape(inner, key) for key, inner in properties.items()}
+        case {"items": inner}:
+            return [shape(inner, name), "…"]
+        case {"enum": list(values)}:
+            return " or ".join(map(str, values))
+        case {"anyOf": [first, *_]}:
+            return shape(first, name)
+        case {"description": str(words), "type": kind}:
+            return f"<{kind}: {words}>"
+        case {"type": kind}:
+            return f"<{name}: {kind}>"
+    return f"<{name}>"

@@ -65,7 +65,9 @@ class Http:
         self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
     @contextlib.asynccontextmanager
-    async def post_stream(self, url: str, *, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Reply]:
+    async def post_stream(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, connect: float | None = None
+    ) -> AsyncIterator[Reply]:
         """Post, and hold the connection until the block ends; leaving it closes an unfinished answer at once.
 
         Raises ConnectionFailed when no head of an answer arrives; reading `blocks` raises StreamBroken.
@@ -81,7 +83,7 @@ class Http:
                 target,
                 headers=httpx.Headers({"accept-encoding": "identity", **headers}, encoding="ascii"),
                 content=body,
-                extensions={"timeout": self._timeout},
+                extensions={"timeout": {**self._timeout, "connect": connect} if connect else self._timeout},
             )
             del headers  # a traceback that shows local variables must not show the key; httpx's own Headers hide it
             response = await transport.handle_async_request(request)

@@ -13,12 +13,15 @@ from agentnb import messages
 from agentnb.errors import ModelError
 from agentnb.events import MessageEnd, ModelEvent, TextDelta, Usage, Waiting
 from agentnb.messages import JSON, JSONObject
-from agentnb.models import weights
+from agentnb.models import structured, weights
 from agentnb.models.base import Request
-from agentnb.models.constrained import Prompt, answer_prompt, chat_prompt, decide_prompt, next_step
+from agentnb.models.constrained import Prompt, answer_prompt, chat_prompt, decide_prompt, next_step, output_prompt
 from agentnb.models.decision import DecisionParser
 from agentnb.models.engine import Engine, import_xllamacpp
 
+OPTIONS = frozenset(
+    {"temperature", "top_p", "top_k", "max_tokens", "frequency_penalty", "presence_penalty", "seed", "stop"}
+)
 #: Tokens of an answer where nobody says otherwise: the models are small, and ramble.
 _MAX_TOKENS = 1024
 #: Big enough for a loop of several tools (measured at 1.5 billion parameters; 0.5 billion manage one).
@@ -51,6 +54,7 @@ class LocalModel:
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The answer, event by event. Raises MissingExtra, ConnectionFailed (no weights) or ModelError."""
         import_xllamacpp()
+        request.options.checked(self.name, OPTIONS)
         async with aclosing(self._ready()) as waiting:
             async for report in waiting:
                 yield report
@@ -58,8 +62,13 @@ class LocalModel:
         assert engine is not None  # `_ready` made it
         if not engine.loaded.is_set():
             yield Waiting(f"loading {self.name}")
+        async with aclosing(self._answer(engine, request)) as answer:
+            async for event in structured.unwrapped(answer) if request.output else answer:
+                yield event
+
+    async def _answer(self, engine: Engine, request: Request) -> AsyncGenerator[ModelEvent, None]:
         prompt = self._prompt(request)
-        parser = DecisionParser(f"call_{uuid.uuid4().hex[:12]}") if prompt.schema is not None else None
+        parser = DecisionParser(f"call_{uuid.uuid4().hex[:12]}") if prompt.decides else None
         finish, usage = "stop", messages.Usage()
         async with aclosing(engine.chat(self._body(request, prompt))) as chunks:
             async for chunk in chunks:
@@ -97,7 +106,10 @@ class LocalModel:
             self._engine = Engine(path, threads=self._threads, context=self._context)
 
     def _prompt(self, request: Request) -> Prompt:
-        match next_step(request, one_tool=self._one_tool):
+        step = next_step(request, one_tool=self._one_tool)
+        if request.output is not None:
+            return output_prompt(request, step, context=self._context, one_tool=self._one_tool)
+        match step:
             case "chat":
                 return chat_prompt(request, context=self._context)
             case "answer":
@@ -106,7 +118,9 @@ class LocalModel:
                 return decide_prompt(request, context=self._context, one_tool=self._one_tool)
 
     def _body(self, request: Request, prompt: Prompt) -> JSONObject:
-        body: JSONObject = {"temperature": self._temperature, "max_tokens": _MAX_TOKENS, **request.params}
+        given = {k: v for k, v in request.options.given().items() if k in OPTIONS}
+        body: JSONObject = {"temperature": self._temperature, "max_tokens": _MAX_TOKENS, **given}  # type: ignore[dict-item]  # numbers and texts
+        body |= request.options.body
         said: list[JSON] = list(prompt.messages)
         body |= {"messages": said, "stream": True, "stream_options": {"include_usage": True}}
         if prompt.schema is not None:

@@ -26,6 +26,7 @@ from agentnb.messages import (
     ToolResult,
 )
 from agentnb.models.base import Request
+from agentnb.models.dialect import Quirks
 from agentnb.models.wire import Prefix, WireCache
 
 _AUDIO = {
@@ -36,22 +37,22 @@ _AUDIO = {
     "audio/mpeg": "mp3",
     "audio/mp3": "mp3",
 }
+#: The options that the dialect has words for.
+OPTIONS = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "max_tokens",
+        "frequency_penalty",
+        "presence_penalty",
+        "seed",
+        "stop",
+        "thinking",
+        "parallel_tool_calls",
+    }
+)
 _UNANSWERED = "This call was not run."
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """How one server differs from the others that speak this dialect.
-
-    `reasoning_field` is where it wants its own reasoning back within a loop of tool calls (None: nowhere);
-    `think_tags` says that it writes its reasoning into the answer, between <think> and </think>.
-    """
-
-    provider: str = "openai"
-    system_role: str = "system"
-    stream_options: bool = True
-    reasoning_field: str | None = None
-    think_tags: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +75,13 @@ class _Turn:
 
 
 def format_request(
-    request: Request, *, model: str, dialect: Dialect | None = None, cache: WireCache[Wire] | None = None
+    request: Request, *, model: str, quirks: Quirks | None = None, cache: WireCache[Wire] | None = None
 ) -> bytes:
     """The JSON body of a streaming request; `cache` spares serializing the messages of earlier rounds again."""
-    dialect = dialect or Dialect()
-    head: dict[str, object] = {"model": model, "stream": True}
-    if dialect.stream_options:
+    quirks = quirks or Quirks()
+    streams = request.options.stream is not False
+    head: dict[str, object] = {"model": model, "stream": streams}
+    if quirks.stream_options and streams:
         head["stream_options"] = {"include_usage": True}
     if request.tools:
         head["tools"] = [
@@ -95,16 +97,32 @@ def format_request(
         ]
         if request.tool_choice != "auto":
             head["tool_choice"] = _tool_choice(request.tool_choice)
-    head.update((k, v) for k, v in request.params.items() if k != "messages")
-    if not head["stream"]:
-        head.pop("stream_options", None)
-    messages = _messages(request.messages, dialect, WireCache() if cache is None else cache)
+    head.update(_options(request, quirks))
+    messages = _messages(request.messages, quirks, WireCache() if cache is None else cache)
     try:
         return orjson.dumps(head)[:-1] + b',"messages":[' + messages + b"]}"
     except TypeError as reason:
         raise UsageError(
             f"An option of the request is not JSON: {reason}. Use strings, numbers, lists, dicts."
         ) from None
+
+
+def _options(request: Request, quirks: Quirks) -> dict[str, object]:
+    out: dict[str, object] = {}
+    for name, value in request.options.given().items():
+        match name:
+            case "max_tokens":
+                out[quirks.max_tokens] = value
+            case "thinking":
+                out["reasoning_effort"] = value
+            case "headers" | "query" | "stream" | "body":
+                continue
+            case _:
+                out[name] = value
+    if request.output is not None:
+        wanted = {"name": request.output.name, "schema": dict(request.output.schema), "strict": True}
+        out["response_format"] = {"type": "json_schema", "json_schema": wanted}
+    return out | {k: v for k, v in request.options.body.items() if k != "messages"}
 
 
 def tool_name(name: str) -> str:
@@ -118,12 +136,12 @@ def _tool_choice(choice: str) -> JSON:
     return {"type": "function", "function": {"name": tool_name(choice)}}
 
 
-def _messages(messages: Sequence[Message], dialect: Dialect, cache: WireCache[Wire]) -> bytes:
+def _messages(messages: Sequence[Message], quirks: Quirks, cache: WireCache[Wire]) -> bytes:
     """Bytes of the messages in an order the dialect accepts: each call is answered right after it was asked.
 
     Within a loop of tool calls only what came since the last round is looked at.
     """
-    known = cache.prefix(messages, dialect)
+    known = cache.prefix(messages, quirks)
     if any(message.role == "user" for message in messages[len(known.messages) :]):
         known = Prefix()  # a new question changes how what was thought before it is sent
     begin, last_user = len(known.messages), known.last_user
@@ -134,7 +152,7 @@ def _messages(messages: Sequence[Message], dialect: Dialect, cache: WireCache[Wi
     turn: _Turn | None = None
     after: list[bytes] = []
     for i, message in enumerate(messages[begin:], begin):
-        wire = _cached(message, dialect, cache, looped=i > last_user)
+        wire = _cached(message, quirks, cache, looped=i > last_user)
         match message.role:
             case "tool":
                 if turn is not None:
@@ -152,15 +170,15 @@ def _messages(messages: Sequence[Message], dialect: Dialect, cache: WireCache[Wi
     pieces += _close(turn, after)
     count, made = settled
     if count > max(begin, last_user):
-        cache.keep_prefix(Prefix(tuple(messages[:count]), b",".join(pieces[:made]), last_user, dialect), known)
+        cache.keep_prefix(Prefix(tuple(messages[:count]), b",".join(pieces[:made]), last_user, quirks), known)
     return b",".join(pieces)
 
 
-def _cached(message: Message, dialect: Dialect, cache: WireCache[Wire], *, looped: bool) -> Wire:
+def _cached(message: Message, quirks: Quirks, cache: WireCache[Wire], *, looped: bool) -> Wire:
     # What was thought before the last question is over; within a loop of tool calls it must go back.
-    variant = f"{dialect} {'looped' if looped else 'over'}"
+    variant = f"{quirks} {'looped' if looped else 'over'}"
     wire = cache.get(message, variant)
-    return cache.keep(message, variant, _wire(message, dialect, looped)) if wire is None else wire
+    return cache.keep(message, variant, _wire(message, quirks, looped)) if wire is None else wire
 
 
 def _close(turn: _Turn | None, after: Iterable[bytes]) -> Iterator[bytes]:
@@ -185,21 +203,21 @@ def _dump(objects: Iterable[JSONObject]) -> bytes:
     return b",".join(map(orjson.dumps, objects))
 
 
-def _wire(message: Message, dialect: Dialect, looped: bool) -> Wire:
+def _wire(message: Message, quirks: Quirks, looped: bool) -> Wire:
     match message.role:
         case "assistant":
-            return _assistant(message, dialect, looped)
+            return _assistant(message, quirks, looped)
         case "tool":
             results = tuple(_results(message))
             return Wire(_dump(map(_tool_message, results)), tuple(r.call_id for r in results), _promoted(results))
         case "system":
-            return Wire(_dump([{"role": dialect.system_role, "content": _plain(message.content)}]))
+            return Wire(_dump([{"role": quirks.system_role, "content": _plain(message.content)}]))
         case "user":
             return Wire(_dump([{"role": "user", "content": _user_content(message.content)}]))
 
 
-def _assistant(message: Message, dialect: Dialect, looped: bool) -> Wire:
-    own = (message.model or "").partition(":")[0] == dialect.provider
+def _assistant(message: Message, quirks: Quirks, looped: bool) -> Wire:
+    own = (message.model or "").partition(":")[0] == quirks.provider
     calls = message.calls
     text = _plain(b for b in message.content if isinstance(b, (Text, Data)))
     if not text and not calls:
@@ -207,10 +225,10 @@ def _assistant(message: Message, dialect: Dialect, looped: bool) -> Wire:
         return Wire()
     out: JSONObject = {"role": "assistant", "content": text or None}
     thoughts = "".join(b.text for b in message.content if isinstance(b, Thinking))
-    if looped and dialect.reasoning_field and thoughts:
-        out[dialect.reasoning_field] = thoughts
+    if looped and quirks.reasoning_field and thoughts:
+        out[quirks.reasoning_field] = thoughts
     for block in message.content:
-        if isinstance(block, Opaque) and block.provider == dialect.provider:
+        if isinstance(block, Opaque) and block.provider == quirks.provider:
             out.update(block.payload)
     if calls:
         out["tool_calls"] = [_tool_call(call, own) for call in calls]

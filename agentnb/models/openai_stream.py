@@ -9,12 +9,14 @@ from agentnb import events
 from agentnb.errors import ModelError, RequestRefused, StreamBroken
 from agentnb.events import ModelEvent
 from agentnb.messages import JSON, Message, Opaque
+from agentnb.models.dialect import Quirks
 from agentnb.models.openai_calls import ArrivingCall, ArrivingCalls
 from agentnb.models.openai_chunks import is_error, json_or_text, loads_all, usage_of
 from agentnb.models.openai_reasoning import Details, ThinkTags, parts_of, reasoning_of
 from agentnb.models.refusal import Source, refused_in_stream, words_of
 from agentnb.models.sse import Decoder, ServerEvent
 
+_PLAIN = Quirks()
 _DONE = b"[DONE]"
 #: The kinds of event that adjacent fragments are joined into; a call's fragments have the call as their kind.
 _TEXT, _THINKING = "text", "thinking"
@@ -25,7 +27,7 @@ async def parse_stream(
     *,
     source: Source,
     model: str,
-    think_tags: bool = False,
+    quirks: Quirks = _PLAIN,
     history: Sequence[Message] = (),
 ) -> AsyncGenerator[ModelEvent, None]:
     """The events of an answer, from its body as it arrives: server-sent events, or one JSON document.
@@ -33,7 +35,7 @@ async def parse_stream(
     `history` is what was asked: an id of a call that occurs there already is replaced by a new one.
     Raises RequestRefused for an error body, StreamBroken for an answer that is cut off or turns into an error.
     """
-    decoder, answer = Decoder(), _Answer(source, model, think_tags, history)
+    decoder, answer = Decoder(), _Answer(source, model, quirks.think_tags, history)
     head, whole, is_whole = b"", [], None
     async for block in blocks:
         if is_whole is None:

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+
+from agentnb.models.dialect import Dialect, Quirks
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """One row of providers.toml; what the fields mean is said there."""
+    """One row of providers.toml; what the fields mean is said there. `dialect` may also be a Dialect of your own."""
 
     name: str
-    base_url: str
+    base_url: str = ""
     key: str | None = None
-    reasoning_field: str | None = None
-    think_tags: bool = False
+    title: str = ""
+    dialect: str | Dialect = "openai_chat"
+    base_url_name: str | None = None
+    key_names: tuple[str, ...] = ()
+    key_required: bool = True
+    key_header: str | None = None
+    path: str | None = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    models_path: str | None = "/models"
+    aliases: tuple[str, ...] = ()
+    quirks: Quirks = field(default_factory=Quirks)
 
 
 def load_providers() -> Mapping[str, Provider]:
@@ -23,4 +34,11 @@ def load_providers() -> Mapping[str, Provider]:
     import tomllib
 
     rows = tomllib.loads(Path(__file__).with_name("providers.toml").read_text("utf-8"))
-    return {name: Provider(name, **row) for name, row in rows.items()}
+    return {name: _row(name, row) for name, row in rows.items()}
+
+
+def _row(name: str, row: dict[str, object]) -> Provider:
+    own = {each.name for each in fields(Quirks)}
+    row = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+    quirks = {key: row.pop(key) for key in own & set(row)}
+    return Provider(name, quirks=Quirks(name, **quirks), **row)  # type: ignore[arg-type]  # a row of the table

@@ -21,12 +21,12 @@ _MESSAGE_LENGTH = 400
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Who is asked and with which key, as errors name them; `key` itself is only ever masked out."""
+    """Who is asked and with which key, as errors name them; the `secrets` are only ever masked out."""
 
     provider: str
     host: str
     key_name: str | None = None
-    key: str = field(default="", repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,8 +207,8 @@ def _from_html(text: str) -> str:
 
 def _clean(source: Source, text: str) -> str:
     """One line, of bounded length, without control characters, the final stop or the key."""
-    if source.key:
-        text = text.replace(source.key, "[key]")
+    for secret in source.secrets:
+        text = text.replace(secret, "[key]")
     text = " ".join("".join(c if c.isprintable() else " " for c in text[:20_000]).split())
     if len(text) > _MESSAGE_LENGTH:
         text = text[: _MESSAGE_LENGTH - 1] + "…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,8 +14,8 @@ from agentnb.models.base import Model
 from agentnb.models.fake import FakeModel
 from agentnb.models.http import Http
 from agentnb.models.local import LocalModel
-from agentnb.models.openai_chat import Dialect, OpenAIChat
 from agentnb.models.providers import Provider, load_providers
+from agentnb.models.remote import RemoteModel
 from agentnb.models.retry import RetryModel
 
 _OWN = ("fake", "local")
@@ -64,17 +65,12 @@ def _remote(
     api_base: str | None,
     api_key_name: str | None,
     environ: Mapping[str, str],
-) -> OpenAIChat:
+) -> RemoteModel:
     # A server on this machine rarely asks for a key, and must not be sent one that was meant for a provider.
     own_server = api_base is not None and _hostname(api_base) in ("127.0.0.1", "localhost", "::1")
-    return OpenAIChat(
-        model,
-        http=http,
-        base_url=api_base or row.base_url,
-        key_name=api_key_name or (None if own_server else row.key),
-        dialect=Dialect(row.name, reasoning_field=row.reasoning_field, think_tags=row.think_tags),
-        environ=environ,
-    )
+    key = api_key_name or (None if own_server else row.key)
+    row = replace(row, key=key, key_names=() if api_key_name else row.key_names)
+    return RemoteModel(model, provider=row, http=http, base_url=api_base, environ=environ)
 
 
 def _hostname(base: str) -> str:

@@ -15,6 +15,7 @@ from agentnb.bridge import Foreground, going
 from agentnb.errors import AgentnbError, UsageError, nearest
 from agentnb.jobs import Run
 from agentnb.messages import JSON, Content, Message
+from agentnb.models.options import Options
 from agentnb.notebook.display import Display
 from agentnb.notebook.options import Option, Parsed, parse, usage
 from agentnb.result import Result
@@ -26,7 +27,7 @@ FORMATS = ("markdown", "text", "code", "json", "html", "math")
 MODEL_OPTIONS = (
     Option("api-base", "base URL of any OpenAI-compatible server, with or without /v1", value="URL"),
     Option("api-key-name", "environment variable that holds the key", value="ENV"),
-    Option("params", "generation options as JSON, in the provider's words", "p", value="JSON"),
+    Option("params", "generation options as JSON: temperature, thinking, …", "p", value="JSON"),
 )
 OPTIONS = (
     Option("model", "the model for this cell", "m", value="PROVIDER:NAME"),
@@ -95,8 +96,8 @@ def help_text() -> str:
     return usage("%%agent", "[VAR <<] [options]      the lines below are the prompt; {{expr}} is filled in", OPTIONS)
 
 
-def model_params(options: Parsed) -> dict[str, JSON]:
-    """The generation options of a line. Raises UsageError for bad JSON."""
+def model_options(options: Parsed) -> Options:
+    """The generation options of a line. Raises UsageError for bad JSON, and for an option that does not exist."""
     text = options.one("params")
     try:
         params = json.loads(text) if text else {}
@@ -105,7 +106,7 @@ def model_params(options: Parsed) -> dict[str, JSON]:
     if not isinstance(params, dict):
         raise UsageError(f"--params takes a JSON object, such as {_PARAMS}.")
     limit = options.whole("max-tokens")
-    return params if limit is None else {**params, "max_tokens": limit}
+    return Options.read(params if limit is None else {**params, "max_tokens": limit})
 
 
 class CellRun:
@@ -118,7 +119,7 @@ class CellRun:
         self._workspace = workspace
         self._order = order
         self._cell = cell
-        self.params = model_params(options)
+        self.options = model_options(options)
         self.foreground = Foreground()
         names = {**workspace.namespace, **(extra or {})}
         self.filled = prompting.fill(order.prompt, names)
@@ -146,7 +147,7 @@ class CellRun:
             tools=tools,
             system=options.one("system"),
             max_rounds=MAX_ROUNDS if rounds is None else rounds,
-            params=self.params,
+            options=self.options,
             runner=self.foreground,
         )
 
@@ -164,7 +165,7 @@ class CellRun:
     @property
     def provenance(self) -> render.Provenance:
         """What the notebook file keeps of how the answer came about."""
-        return render.Provenance(self._order.prompt, self.filled.variables, dict(self.agent.params))
+        return render.Provenance(self._order.prompt, self.filled.variables, _plain(self.agent.options))
 
     async def attend(self, display: Display) -> Result:
         """Run, leaving the kernel's loop free. Raises what failed after everything there was is shown and kept."""
@@ -196,6 +197,12 @@ class CellRun:
         if failed is not None:
             raise failed
         return Result(transcript)
+
+
+def _plain(options: Options) -> dict[str, JSON]:
+    """What the notebook file keeps; headers and query may hold what it must not."""
+    kept = {name: value for name, value in options.given().items() if name not in ("headers", "query")}
+    return json.loads(json.dumps(kept, default=str))  # type: ignore[no-any-return]  # it is what it was
 
 
 def _show(run: Run, display: Display) -> None:

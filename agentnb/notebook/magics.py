@@ -108,9 +108,9 @@ class AgentMagics(Magics):
         elif options.rest:
             raise UsageError(f"%model takes one name; {options.rest!r} is one too many. See %model --help")
         else:
-            params = cell.model_params(options)  # first what may be wrong, then the switch
+            chosen = cell.model_options(options)  # first what may be wrong, then the switch
             self.workspace.use_model(name, api_base=options.one("api-base"), api_key_name=options.one("api-key-name"))
-            self.workspace.params = params
+            self.workspace.options = chosen
             show.text(f"{self.workspace.model_name} answers from now on.")
 
     def _pull(self, name: str) -> None:

@@ -74,8 +74,8 @@ def dry_run(run: CellRun) -> None:
         text("\n── tools " + "─" * 55)
         for spec in request.tools:
             text(f"{spec.name}({', '.join(_parameters(spec.parameters))}): {spec.description.partition(chr(10))[0]}")
-    if request.params:
-        text(f"\n── parameters {'─' * 50}\n{json.dumps(dict(request.params))}")
+    if given := request.options.given():
+        text(f"\n── options {'─' * 53}\n{json.dumps(given, default=str)}")
     for cut in run.filled.cuts:
         text(f"cut: {cut}")
 

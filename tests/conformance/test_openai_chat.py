@@ -18,7 +18,7 @@ from agentnb.transcript import Folder
 from tests.conformance.conftest import cases
 
 pytestmark = pytest.mark.anyio
-SOURCE = Source("openai", "recorded", "OPENAI_API_KEY", "sk-recorded")
+SOURCE = Source("openai", "recorded", "OPENAI_API_KEY", ("sk-recorded",))
 SIZES = ["whole", 1, 7, 4096]
 #: The vendor's library fails on these itself; the stream is sound.
 _LIBRARY_FAILS = {"test_openrouter__test_openrouter_web_search_annotations_stream__0"}

@@ -17,10 +17,11 @@ from agentnb.messages import ToolSpec
 from agentnb.models.base import Model, Request
 from agentnb.models.fake import FakeModel, call
 from agentnb.models.http import Http
-from agentnb.models.openai_chat import OpenAIChat
 from agentnb.models.retry import RetryModel
 from agentnb.transcript import fold
-from tests.provider import Answer, Asked, chunk, provider, says, sse, tool_call
+from tests.contract import openai_chat_script
+from tests.provider import Answer, Asked, provider
+from tests.remote import remote
 from tests.streams import collect
 
 pytestmark = pytest.mark.anyio
@@ -45,38 +46,14 @@ class Case:
     silent: bool = True
 
 
-def _two_calls() -> Answer:
-    return Answer(
-        [
-            sse(
-                chunk(role="assistant", content=None),
-                chunk(tool_calls=[tool_call(0, "", "a", "add")]),
-                chunk(tool_calls=[tool_call(1, '{"x"', "b", "add")]),
-                chunk(tool_calls=[tool_call(0, '{"x":1}')]),
-                chunk(tool_calls=[tool_call(1, ":2}")]),
-                chunk("tool_calls"),
-            )
-        ]
-    )
-
-
-def _answer(asked: Asked) -> Answer:
-    match asked.json["messages"][-1]["content"]:
-        case "call twice":
-            return _two_calls()
-        case "break off":
-            return Answer([sse(chunk(role="assistant", content="half"), done=False)], end="cut")
-        case "begin and fall silent":
-            return Answer([sse(chunk(role="assistant", content="half"), done=False)], end="silent")
-        case prompt:
-            return says(f"You said: {prompt}")
-
-
 @asynccontextmanager
-async def _openai(wrap: Callable[[Model], Model] = lambda model: model) -> AsyncIterator[Case]:
-    async with provider(_answer) as server:
+async def _remote(
+    dialect: str, answer: Callable[[Asked], Answer], wrap: Callable[[Model], Model] = lambda model: model
+) -> AsyncIterator[Case]:
+    """A model of this dialect, at a server whose answers a script of `tests/contract` gives."""
+    async with provider(answer) as server:
         http = Http()
-        yield Case(wrap(OpenAIChat("m", http=http, base_url=server.url, key_name=None)), server.disconnected.wait)
+        yield Case(wrap(remote("m", http=http, base_url=server.url, dialect=dialect)), server.disconnected.wait)
         await http.aclose()
 
 
@@ -91,8 +68,8 @@ async def _fake() -> AsyncIterator[Case]:
 
 
 MODELS: dict[str, Callable[[], AbstractAsyncContextManager[Case]]] = {
-    "openai_chat": _openai,
-    "retry": lambda: _openai(RetryModel),
+    "openai_chat": lambda: _remote("openai_chat", openai_chat_script.answer),
+    "retry": lambda: _remote("openai_chat", openai_chat_script.answer, RetryModel),
     "fake": _fake,
 }
 

@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 from agentnb import messages
 from agentnb.errors import UsageError
 from agentnb.messages import Audio, Data, File, Image, JSONObject, Message, Text, Thinking, ToolCall, ToolResult
-from agentnb.models.base import Request
+from agentnb.models.base import OutputSpec, Request
 from agentnb.models.constrained import (
     RESULT_BUDGET,
     answer_prompt,
@@ -18,6 +18,7 @@ from agentnb.models.constrained import (
     cut,
     decide_prompt,
     next_step,
+    output_prompt,
     read_text,
 )
 
@@ -320,3 +321,26 @@ look:
 [file a.pdf: this model reads text only]
 {"ü": 1}\
 """)
+
+
+CITY = OutputSpec(
+    "City", {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "title": "City"}
+)
+
+
+def test_json_of_a_schema_is_asked_for_by_its_shape_and_held_to_by_its_grammar() -> None:
+    prompt = output_prompt(Request((messages.user("Bern?"),), output=CITY), "chat", context=4096)
+    assert prompt.schema == {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]} | {
+        "additionalProperties": False
+    }
+    assert not prompt.decides
+    assert (
+        prompt.messages[0]["content"] == 'Answer as JSON of this form, with the real values: {"name": "<name: string>"}'
+    )
+
+
+def test_between_tools_the_structured_answer_is_one_of_the_choices() -> None:
+    prompt = output_prompt(Request((messages.user("Bern?"),), (WEATHER,), output=CITY), "decide", context=4096)
+    assert prompt.decides
+    assert prompt.schema is not None
+    assert choices(prompt.schema) == ["weather", "final_answer"]

@@ -5,7 +5,7 @@ from jsonschema import Draft202012Validator
 
 from agentnb.messages import JSON, JSONObject, ToolSpec
 from agentnb.models.decision import grammar_schema
-from agentnb.models.examples import example_arguments, example_turns, example_value, first_sentence, signature
+from agentnb.models.examples import example_arguments, example_turns, example_value, first_sentence, shape, signature
 
 PAINT = ToolSpec(
     "paint",
@@ -109,3 +109,22 @@ def test_optional_arguments_are_left_out() -> None:
 @pytest.mark.parametrize("schema", [True, None, 3])
 def test_what_is_no_schema_has_an_empty_example(schema: JSON) -> None:
     assert example_value(schema) is None
+
+
+def test_a_shape_has_a_placeholder_for_every_value() -> None:
+    schema: JSONObject = {
+        "properties": {
+            "name": {"type": "string"},
+            "age": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+            "mood": {"enum": ["good", "bad"]},
+            "tags": {"type": "array", "items": {"type": "string", "description": "a word"}},
+            "rest": {},
+        }
+    }
+    assert shape(schema) == {
+        "name": "<name: string>",
+        "age": "<age: integer>",
+        "mood": "good or bad",
+        "tags": ["<string: a word>", "…"],
+        "rest": "<rest>",
+    }

@@ -50,7 +50,7 @@ async def test_a_compressed_body_is_unpacked_though_none_was_asked_for() -> None
 
 
 def test_nothing_heavy_is_imported_before_the_first_request() -> None:
-    code = "import sys, agentnb.models.openai_chat, agentnb.models.retry; Http = agentnb.models.openai_chat.Http(); "
+    code = "import sys, agentnb.models.remote, agentnb.models.retry; Http = agentnb.models.remote.Http(); "
     code += "print([m for m in ('httpx', 'aiohttp', 'pydantic', 'httpx_aiohttp') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -12,6 +12,7 @@ from agentnb.errors import CredentialError
 from agentnb.messages import Message, ToolCall, ToolResult, ToolSpec
 from agentnb.models.base import Request
 from agentnb.models.http import Http
+from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
 from agentnb.transcript import fold
 from tests.llama import LlamaServer, llama_server
@@ -19,7 +20,7 @@ from tests.streams import collect as collect_within
 
 pytestmark = [pytest.mark.anyio, pytest.mark.model, pytest.mark.xdist_group("model")]
 
-ASK = Request((messages.user("What is the capital of France?"),), params={"max_tokens": 24, "temperature": 0})
+ASK = Request((messages.user("What is the capital of France?"),), options=Options(max_tokens=24, temperature=0))
 ADD = ToolSpec(
     "add",
     "Add two numbers.",
@@ -81,7 +82,7 @@ async def test_a_server_takes_tools_and_a_call_with_its_result(server: LlamaServ
     called = Message("assistant", (ToolCall("c1", "add", '{"x": 3, "y": 4}'),), finish="tool_calls")
     result = Message("tool", (ToolResult("c1", "add", (messages.Text("7"),)),))
     conversation = (messages.system("Be brief."), messages.user("Add 3 and 4."), called, result)
-    got, error = await collect(model, Request(conversation, (ADD,), params=ASK.params))
+    got, error = await collect(model, Request(conversation, (ADD,), options=ASK.options))
     assert error is None
     assert fold(got).text or fold(got).messages[-1].calls
     assert fold(got).messages[-1].finish in ("stop", "length", "tool_calls")

@@ -18,17 +18,18 @@ from agentnb import events, messages
 from agentnb.errors import ModelError, RequestRefused, UsageError
 from agentnb.messages import JSONObject, Message, Text, ToolCall, ToolResult, ToolSpec
 from agentnb.models import weights
-from agentnb.models.base import Request
+from agentnb.models.base import OutputSpec, Request
 from agentnb.models.decision import grammar_schema
 from agentnb.models.engine import Engine
 from agentnb.models.local import LocalModel, _read, _reading
+from agentnb.models.options import Options
 from agentnb.transcript import fold
 from tests.llama import MODEL, model_file
 from tests.streams import collect as collect_within
 
 pytestmark = pytest.mark.anyio
 
-HELLO = Request((messages.user("Say hello."),), params={"max_tokens": 24})
+HELLO = Request((messages.user("Say hello."),), options=Options(max_tokens=24))
 ORDER = ToolSpec(
     "order",
     "Order drinks.",
@@ -83,7 +84,7 @@ async def test_a_chat_streams_and_ends_once_with_its_usage(model: LocalModel) ->
 @pytest.mark.model
 @pytest.mark.xdist_group("model")
 async def test_an_answer_that_reaches_its_limit_says_so(model: LocalModel) -> None:
-    got, _ = await collect(model, Request((messages.user("Count to 100."),), params={"max_tokens": 3}))
+    got, _ = await collect(model, Request((messages.user("Count to 100."),), options=Options(max_tokens=3)))
     assert fold(got).messages[-1].finish == "length"
     assert fold(got).usage.output == 3
 
@@ -92,12 +93,14 @@ async def test_an_answer_that_reaches_its_limit_says_so(model: LocalModel) -> No
 @pytest.mark.xdist_group("model")
 async def test_closing_the_stream_stops_the_generation(model: LocalModel) -> None:
     # A thousand tokens take longer than the next question has time.
-    endless = Request((messages.user("Tell me a very long story."),), params={"max_tokens": 1000, "ignore_eos": True})
+    endless = Request(
+        (messages.user("Tell me a very long story."),), options=Options(max_tokens=1000, body={"ignore_eos": True})
+    )
     async with aclosing(model.stream(endless)) as stream:
         async for event in stream:
             if isinstance(event, events.TextDelta):
                 break
-    got, error = await collect_within(model, Request(HELLO.messages, params={"max_tokens": 2}), seconds=8)
+    got, error = await collect_within(model, Request(HELLO.messages, options=Options(max_tokens=2)), seconds=8)
     assert error is None
     assert fold(got).text
 
@@ -152,7 +155,7 @@ def test_only_a_prompt_that_takes_its_time_is_reported(read: int, milliseconds: 
 async def test_questions_at_the_same_time_are_answered_one_after_another(model: LocalModel) -> None:
     words = ("apple", "river", "stone")
     forms = [{"type": "json_schema", "json_schema": {"schema": {"const": word}}} for word in words]
-    asked = [Request(HELLO.messages, params={"response_format": form}) for form in forms]
+    asked = [Request(HELLO.messages, options=Options(body={"response_format": form})) for form in forms]
     answers = await asyncio.gather(*(collect(model, request) for request in asked))
     for got, error in answers:
         assert error is None
@@ -179,7 +182,7 @@ async def test_a_call_of_a_tool_has_arguments_that_fit_its_schema(choice: str, m
 @pytest.mark.model
 @pytest.mark.xdist_group("model")
 async def test_a_free_choice_is_one_decision(model: LocalModel) -> None:
-    got, error = await collect(model, Request((messages.user("Hi!"),), (NOW,), params={"max_tokens": 40}))
+    got, error = await collect(model, Request((messages.user("Hi!"),), (NOW,), options=Options(max_tokens=40)))
     assert error is None
     said = fold(got).messages[-1]
     assert bool(said.text) != bool(said.calls)
@@ -191,7 +194,7 @@ async def test_a_free_choice_is_one_decision(model: LocalModel) -> None:
 async def test_a_tools_result_is_put_into_words(model: LocalModel) -> None:
     call = Message("assistant", (ToolCall("c1", "now"),), finish="tool_calls")
     result = Message("tool", (ToolResult("c1", "now", (Text("It is 12:45."),)),))
-    request = Request((messages.user("What time is it?"), call, result), (NOW,), params={"max_tokens": 32})
+    request = Request((messages.user("What time is it?"), call, result), (NOW,), options=Options(max_tokens=32))
     got, error = await collect(model, request)
     assert error is None
     assert "12:45" in fold(got).text
@@ -212,7 +215,9 @@ async def test_a_prompt_that_is_too_long_is_refused_in_one_line(model: LocalMode
 @pytest.mark.model
 @pytest.mark.xdist_group("model")
 async def test_a_parameter_that_makes_no_sense_is_refused_in_one_line(model: LocalModel) -> None:
-    _, error = await collect(model, Request(HELLO.messages, params={"response_format": {"type": "nonsense"}}))
+    _, error = await collect(
+        model, Request(HELLO.messages, options=Options(body={"response_format": {"type": "nonsense"}}))
+    )
     assert isinstance(error, RequestRefused)
     assert str(error).startswith("llama.cpp refused the request: ")
     assert "\n" not in str(error)
@@ -258,3 +263,23 @@ async def test_a_path_to_something_else_is_refused_in_one_line(tmp_path: Path) -
 async def test_an_unknown_model_is_refused_when_it_is_named() -> None:
     with pytest.raises(UsageError, match="No built-in model 'smollm'"):
         LocalModel("smollm")
+
+
+@pytest.mark.xdist_group("model")
+async def test_json_of_a_schema_is_what_the_answer_is(model: LocalModel) -> None:
+    spec = OutputSpec(
+        "Pick",
+        {"type": "object", "properties": {"n": {"type": "integer"}, "word": {"enum": ["a", "b"]}}}
+        | {"required": ["n", "word"], "additionalProperties": False},
+    )
+    got, error = await collect(model, Request((messages.user("Pick something."),), options=HELLO.options, output=spec))
+    assert error is None
+    picked = json.loads(fold(got).text)
+    assert isinstance(picked["n"], int)
+    assert picked["word"] in ("a", "b")
+
+
+async def test_an_option_that_the_engine_does_not_have_is_refused_before_anything_is_loaded(path: Path) -> None:
+    _, error = await collect(LocalModel(str(path)), Request(HELLO.messages, options=Options(thinking="high")))
+    assert isinstance(error, UsageError)
+    assert "has no option 'thinking'" in str(error)

@@ -10,10 +10,12 @@ import pytest
 from agentnb import events, messages
 from agentnb.errors import ConnectionFailed, CredentialError, RequestRefused, StreamBroken
 from agentnb.models.base import Request
+from agentnb.models.dialect import Quirks
 from agentnb.models.http import Http
-from agentnb.models.openai_chat import Dialect, OpenAIChat
+from agentnb.models.remote import RemoteModel
 from agentnb.transcript import fold
 from tests.provider import Answer, Asked, Provider, chunk, document, provider, says, sse
+from tests.remote import remote
 from tests.streams import collect
 
 pytestmark = pytest.mark.anyio
@@ -23,11 +25,11 @@ ASK = Request((messages.system("Be brief."), messages.user("hi")))
 @asynccontextmanager
 async def _model(
     *answers: Answer | Callable[[Asked], Answer], base: str = "/v1", **options: Any
-) -> AsyncIterator[tuple[OpenAIChat, Provider]]:
+) -> AsyncIterator[tuple[RemoteModel, Provider]]:
     async with provider(*answers) as server:
         http = Http()
         url = server.url.removesuffix("/v1") + base
-        yield OpenAIChat("m", http=http, base_url=url, **{"key_name": None, **options}), server
+        yield remote("m", http=http, base_url=url, **{"key_name": None, **options}), server
         await http.aclose()
 
 
@@ -179,7 +181,7 @@ async def test_a_whole_answer_or_an_error_where_a_stream_was_asked_for() -> None
 
 
 async def test_reasoning_between_tags_is_told_apart_where_the_dialect_says_so() -> None:
-    async with _model(says("<think>hm</think>Hello"), dialect=Dialect("p", think_tags=True)) as (model, _):
+    async with _model(says("<think>hm</think>Hello"), quirks=Quirks("p", think_tags=True)) as (model, _):
         got, _ = await collect(model, ASK)
     assert _text(got) == "Hello"
     assert model.name == "p:m"
@@ -207,7 +209,7 @@ async def test_nobody_there_says_so() -> None:
     async with provider(says("x")) as gone:
         pass
     http = Http()
-    _, error = await collect(OpenAIChat("m", http=http, base_url=gone.url, key_name=None), ASK)
+    _, error = await collect(remote("m", http=http, base_url=gone.url), ASK)
     await http.aclose()
     assert isinstance(error, ConnectionFailed)
     assert error.retryable

@@ -22,18 +22,20 @@ from agentnb.messages import (
     ToolSpec,
 )
 from agentnb.models.base import Request
-from agentnb.models.openai_request import Dialect, Wire, format_request
+from agentnb.models.dialect import Quirks
+from agentnb.models.openai_request import Wire, format_request
+from agentnb.models.options import Options
 from agentnb.models.wire import WireCache
 
 ADD = ToolSpec("add", "Add two numbers.", {"type": "object", "properties": {"x": {"type": "integer"}}})
 
 
-def _body(*conversation: Message, dialect: Dialect | None = None, **options: Any) -> dict[str, Any]:
-    return orjson.loads(format_request(Request(conversation, **options), model="m", dialect=dialect))
+def _body(*conversation: Message, quirks: Quirks | None = None, **options: Any) -> dict[str, Any]:
+    return orjson.loads(format_request(Request(conversation, **options), model="m", quirks=quirks))
 
 
-def _sent(*conversation: Message, dialect: Dialect | None = None) -> list[dict[str, Any]]:
-    return _body(*conversation, dialect=dialect)["messages"]
+def _sent(*conversation: Message, quirks: Quirks | None = None) -> list[dict[str, Any]]:
+    return _body(*conversation, quirks=quirks)["messages"]
 
 
 def _calls(*ids: str, **options: Any) -> Message:
@@ -45,7 +47,7 @@ def _results(*results: ToolResult) -> Message:
 
 
 def test_a_plain_request() -> None:
-    request = _body(messages.system("Be brief."), messages.user("Hi"), tools=(ADD,), params={"temperature": 0.5})
+    request = _body(messages.system("Be brief."), messages.user("Hi"), tools=(ADD,), options=Options(temperature=0.5))
     assert request == snapshot(
         {
             "model": "m",
@@ -82,16 +84,16 @@ def test_a_tool_choice_is_sent_only_with_tools(choice: str, sent: object) -> Non
 
 
 def test_options_go_through_as_they_are_and_win() -> None:
-    body = _body(messages.user("x"), params={"parallel_tool_calls": False, "stream": False, "messages": []})
+    body = _body(messages.user("x"), options=Options(parallel_tool_calls=False, stream=False, body={"messages": []}))
     assert body["parallel_tool_calls"] is False
     assert "stream_options" not in body
     assert len(body["messages"]) == 1
     with pytest.raises(UsageError, match="is not JSON"):
-        _body(messages.user("x"), params={"stop": {1, 2}})  # type: ignore[dict-item]  # the mistake under test
+        _body(messages.user("x"), options=Options(body={"stop": {1, 2}}))  # type: ignore[dict-item]  # the mistake under test
 
 
 def test_a_dialect_changes_the_system_role_and_leaves_out_stream_options() -> None:
-    body = _body(messages.system("s"), dialect=Dialect(system_role="developer", stream_options=False))
+    body = _body(messages.system("s"), quirks=Quirks(system_role="developer", stream_options=False))
     assert body["messages"][0]["role"] == "developer"
     assert "stream_options" not in body
 
@@ -206,16 +208,16 @@ def test_reasoning_goes_back_only_within_a_loop_of_calls_and_only_where_it_is_wa
         messages.assistant(Thinking("new"), ToolCall("a", "add"), model="p:m"),
         _results(ToolResult("a", "add", (Text("1"),))),
     )
-    sent = _sent(*conversation, dialect=Dialect("p", reasoning_field="reasoning_content"))
+    sent = _sent(*conversation, quirks=Quirks("p", reasoning_field="reasoning_content"))
     assert [m.get("reasoning_content") for m in sent] == [None, None, None, "new", None]
-    assert all("reasoning_content" not in m for m in _sent(*conversation, dialect=Dialect("p")))
+    assert all("reasoning_content" not in m for m in _sent(*conversation, quirks=Quirks("p")))
 
 
 def test_what_a_provider_made_goes_back_to_it_alone() -> None:
     details = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "…"}]}
     call = ToolCall("a", "add", "{}", extra={"extra_content": {"signature": "s"}})
     message = messages.assistant(Opaque("p", details), call, model="p:m")
-    own, other = _sent(message, dialect=Dialect("p"))[0], _sent(message, dialect=Dialect("q"))[0]
+    own, other = _sent(message, quirks=Quirks("p"))[0], _sent(message, quirks=Quirks("q"))[0]
     assert own["reasoning_details"] == details["reasoning_details"]
     assert own["tool_calls"][0]["extra_content"] == {"signature": "s"}
     assert "reasoning_details" not in other
@@ -229,14 +231,14 @@ def test_an_answer_that_never_began_is_left_out() -> None:
 
 def test_cached_bytes_are_the_same_bytes_and_depend_on_the_place_and_the_dialect() -> None:
     cache: WireCache[Wire] = WireCache()
-    dialect = Dialect("p", reasoning_field="reasoning")
+    spoken_here = Quirks("p", reasoning_field="reasoning")
     loop = (messages.user("go"), messages.assistant(Thinking("t"), ToolCall("a", "add"), model="p:m"))
     longer = (*loop, _results(ToolResult("a", "add", (Text("1"),))), messages.user("next"))
     for conversation in (loop, longer, loop):
-        for spoken in (dialect, Dialect("q")):
+        for spoken in (spoken_here, Quirks("q")):
             request = Request(conversation)
-            cached = format_request(request, model="m", dialect=spoken, cache=cache)
-            assert cached == format_request(request, model="m", dialect=spoken)
+            cached = format_request(request, model="m", quirks=spoken, cache=cache)
+            assert cached == format_request(request, model="m", quirks=spoken)
 
 
 class CountingCache(WireCache[Wire]):

@@ -9,6 +9,7 @@ import pytest
 from agentnb import events, messages
 from agentnb.errors import ModelError, RequestRefused, StreamBroken
 from agentnb.messages import Message, Opaque, Text, Thinking, ToolCall
+from agentnb.models.dialect import Quirks
 from agentnb.models.openai_stream import parse_stream
 from agentnb.models.refusal import Source
 from agentnb.transcript import fold
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def _run(
-    *blocks: bytes, think_tags: bool = False, history: tuple[Message, ...] = ()
+    *blocks: bytes, quirks: Quirks | None = None, history: tuple[Message, ...] = ()
 ) -> tuple[list[events.ModelEvent], ModelError | None]:
     async def body() -> AsyncIterator[bytes]:
         for block in blocks:
@@ -27,7 +28,7 @@ async def _run(
     got: list[events.ModelEvent] = []
     source = Source("openai", "example.org")
     try:
-        async for event in parse_stream(body(), source=source, model="m", think_tags=think_tags, history=history):
+        async for event in parse_stream(body(), source=source, model="m", quirks=quirks or Quirks(), history=history):
             got.append(event)  # noqa: PERF401  # a comprehension would lose them with the error
     except ModelError as error:
         return got, error
@@ -130,7 +131,7 @@ async def test_reasoning_between_tags_is_told_apart_where_a_provider_writes_it_s
     text: str, content: tuple[Any, ...], step: int
 ) -> None:
     pieces = [chunk(content=text[i : i + step]) for i in range(0, len(text), step)]
-    assert (await _message(*pieces, chunk("stop"), think_tags=True)).content == content
+    assert (await _message(*pieces, chunk("stop"), quirks=Quirks(think_tags=True))).content == content
     assert (await _message(*pieces, chunk("stop"))).text == text
 
 

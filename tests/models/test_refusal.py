@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 from agentnb.errors import CredentialError, RequestRefused, StreamBroken
 from agentnb.models.refusal import Source, refused, refused_in_stream, retry_after
 
-SOURCE = Source("openai", "api.openai.com", "OPENAI_API_KEY", "sk-secret-123")
+SOURCE = Source("openai", "api.openai.com", "OPENAI_API_KEY", ("sk-secret-123",))
 
 
 def _refused(body: object, status: int = 400, headers: dict[str, str] | None = None) -> RequestRefused:
