@@ -6,7 +6,6 @@ There is no other state: two workspaces side by side simply work.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import uuid
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -14,17 +13,17 @@ from pathlib import Path
 
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground
-from agentnb.errors import UsageError, nearest
 from agentnb.jobs import LoopThread, Run
 from agentnb.messages import Message
 from agentnb.models.base import Model
 from agentnb.models.http import Http
 from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
-from agentnb.protocol import PanelRun, PanelState, PanelTool
+from agentnb.panel import last_line, panel_run
+from agentnb.protocol import PanelState, PanelTool
 from agentnb.session import Session
+from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Tool
-from agentnb.tools.function import FunctionTool, as_tool
 from agentnb.transcript import Transcript
 
 #: What answers where nobody chose: it needs no key, and nothing leaves the machine.
@@ -45,6 +44,7 @@ class Workspace:
     ) -> None:
         self.namespace: MutableMapping[str, object] = {} if namespace is None else namespace
         self.session = Session()
+        self.toolbox = Toolbox(self.namespace, self.changed)
         self.background = LoopThread()
         self.options = Options()
         self.runs: dict[str, Run] = {}
@@ -52,14 +52,12 @@ class Workspace:
         self._base_dir = base_dir
         self._http = Http()
         self._model: Model | None = None
-        self._registered: dict[str, Tool] = {}
-        self._disabled: set[str] = set()
         self._listeners: list[Callable[[PanelState], object]] = []
         self._push_due = False
         self._last: Transcript | None = None
 
     def __repr__(self) -> str:
-        tools = ", ".join(self.tools()) or "none"
+        tools = ", ".join(self.toolbox.all()) or "none"
         count = len(self.session.turns)
         turns = f"{self.session.id} ({count} turn{'s' * (count != 1)})"
         return f"agentnb workspace\n  model    {self.model_name}\n  tools    {tools}\n  session  {turns}"
@@ -97,69 +95,6 @@ class Workspace:
         self.changed()
         return model
 
-    # Tools
-
-    def tools(self) -> dict[str, Tool]:
-        """Every tool by name: those registered, and every `@tool` function among the user's variables.
-
-        A registered function is looked up by its name each time, so that running its cell again replaces it.
-        """
-        tools: dict[str, Tool] = {}
-        for name, known in list(self._registered.items()):  # a panel asks on another thread
-            current = self.namespace.get(name)
-            if callable(current) and id(current) not in (id(known), id(_function(known))):
-                with contextlib.suppress(UsageError):  # a class, say: no tool, and no reason to lose the one that is
-                    self._registered[name] = known = as_tool(current)
-            tools[known.name] = known
-        for value in list(self.namespace.values()):
-            if isinstance(value, FunctionTool):
-                tools.setdefault(value.name, value)
-        return tools
-
-    def enabled_tools(self) -> dict[str, Tool]:
-        """The tools that a model is offered."""
-        return {name: tool for name, tool in self.tools().items() if name not in self._disabled}
-
-    def pick_tools(self, names: Sequence[str]) -> list[Tool]:
-        """Tools by name; a plain function among the user's variables will do. Raises UsageError for an unknown one."""
-        known, picked = self.tools(), []
-        for name in names:
-            value = known.get(name, self.namespace.get(name))
-            if value is None:
-                callables = [n for n, v in self.namespace.items() if callable(v) and not n.startswith("_")]
-                raise UsageError(f"No function {name!r} in this notebook.{nearest(name, [*known, *callables])}")
-            picked.append(as_tool(value))
-        return picked
-
-    def add_tools(self, names: Sequence[str]) -> list[Tool]:
-        """Register functions of the notebook by name."""
-        picked = self.pick_tools(names)
-        for tool in picked:
-            tool.spec(self.namespace)  # a function that cannot be told to a model is refused now, by its name
-        for name, tool in zip(names, picked, strict=True):
-            self._registered[name] = tool
-            self._disabled.discard(tool.name)
-        self.changed()
-        return picked
-
-    def remove_tool(self, name: str) -> None:
-        """Take a tool away (a `@tool` function: switch it off). Raises UsageError for an unknown one."""
-        tools = self.tools()
-        if name not in tools:
-            raise UsageError(f"No tool {name!r}.{nearest(name, tools)} %tool lists them.")
-        self._registered = {k: v for k, v in self._registered.items() if v.name != name}
-        if name in self.tools():
-            self._disabled.add(name)
-        self.changed()
-
-    def enable_tool(self, name: str, enabled: bool) -> None:
-        """Offer a tool to the model, or not. Raises UsageError for an unknown one."""
-        tools = self.tools()
-        if name not in tools:
-            raise UsageError(f"No tool {name!r}.{nearest(name, tools)} %tool lists them.")
-        (self._disabled.discard if enabled else self._disabled.add)(name)
-        self.changed()
-
     # Runs
 
     def agent(
@@ -175,7 +110,7 @@ class Workspace:
         """An agent with what this workspace has, where nothing else is said."""
         return Agent(
             model or self.model,
-            tools=self.enabled_tools().values() if tools is None else tools,
+            tools=self.toolbox.enabled().values() if tools is None else tools,
             system=system,
             max_rounds=max_rounds,
             options=(options or Options()).over(self.options),
@@ -239,57 +174,18 @@ class Workspace:
         for listener in list(self._listeners):
             listener(state)
 
-    def description(self, tool: Tool) -> str:
-        """What a tool does; or what is wrong with it, which its run will say too."""
-        try:
-            return tool.spec(self.namespace).description
-        except UsageError as error:
-            return str(error)
-
     def state(self) -> PanelState:
         """What a panel shows now."""
         tools = tuple(
-            PanelTool(name, self.description(tool), name not in self._disabled) for name, tool in self.tools().items()
+            PanelTool(name, self.toolbox.description(tool), self.toolbox.is_enabled(name))
+            for name, tool in self.toolbox.all().items()
         )
-        runs = tuple(_panel_run(run) for run in list(self.runs.values()))
+        runs = tuple(panel_run(run) for run in list(self.runs.values()))
         if self._last is None:
             return PanelState(self.model_name, tools, runs)
-        return PanelState(self.model_name, tools, runs, _last_line(self._last), self._last.error)
-
-
-def _function(tool: Tool) -> object:
-    return tool.function if isinstance(tool, FunctionTool) else tool
+        return PanelState(self.model_name, tools, runs, last_line(self._last), self._last.error)
 
 
 def _title(prompt: Message) -> str:
     words = " ".join(prompt.text.split())
     return words if len(words) <= 60 else words[:59] + "…"
-
-
-def _panel_run(run: Run) -> PanelRun:
-    so_far = run.transcript()
-    return PanelRun(run.id, run.title, run.model, _step(so_far), max(1, so_far.rounds), run.stopping)
-
-
-def _step(run: Transcript) -> str:
-    """What a run is doing, in two words."""
-    if run.waiting:
-        return run.waiting
-    running = [call.name for m in run.messages for call in m.calls if run.tools[call.id].status == "running"]
-    if running:
-        return f"runs {', '.join(running)}"
-    last = run.messages[-1] if run.messages else None
-    if last is None or last.role != "assistant" or last.finish is not None or not last.content:
-        return "asks the model"
-    match last.content[-1].type:
-        case "thinking":
-            return "thinks"
-        case "tool_call":
-            return f"calls {last.calls[-1].name}"
-        case _:
-            return "answers"
-
-
-def _last_line(run: Transcript) -> str:
-    rounds = f"{run.rounds} round{'s' if run.rounds != 1 else ''}"
-    return f"{run.outcome or 'stopped'} · {rounds} · {run.usage.total:,} tokens"

@@ -40,8 +40,8 @@ tools: base
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling < .
 render: parts terminal < calls cards markdown record < bundles < .
-models: download engine examples http openai_calls openai_chunks openai_reasoning refusal sse wire \
-  < decision dialect weights < constrained fake openai_request openai_stream providers retry structured < cards \
+models: download engine examples http openai_calls openai_chunks openai_reasoning refusal sse structured wire \
+  < decision dialect weights < constrained fake openai_request openai_stream providers retry < cards \
   credentials local media openai_chat < dialects < remote < resolve
 session
 
@@ -54,6 +54,8 @@ bridge
 output
 result
 calling
+toolbox
+panel
 
 agent
 

@@ -73,9 +73,9 @@ def test_a_model_that_was_chosen_answers_from_then_on(workspace: Workspace) -> N
 
 def test_a_registered_function_is_the_one_that_has_its_name_now(workspace: Workspace) -> None:
     workspace.namespace["add"] = add
-    workspace.add_tools(["add"])
+    workspace.toolbox.add(["add"])
     workspace.namespace["add"] = tool(subtract, name="add")
-    assert workspace.tools() == {"add": workspace.namespace["add"]}
+    assert workspace.toolbox.all() == {"add": workspace.namespace["add"]}
 
 
 class Odd:
@@ -95,33 +95,33 @@ def test_a_registered_tool_stays_where_its_name_now_holds_what_cannot_be_one(
     workspace: Workspace, other: object
 ) -> None:
     workspace.namespace["add"] = add
-    workspace.add_tools(["add"])
+    workspace.toolbox.add(["add"])
     workspace.namespace["add"] = other
-    assert list(workspace.tools()) == ["add"]
-    workspace.remove_tool("add")
-    assert workspace.tools() == {}
+    assert list(workspace.toolbox.all()) == ["add"]
+    workspace.toolbox.remove("add")
+    assert workspace.toolbox.all() == {}
 
 
 def test_decorated_functions_are_tools_and_taking_one_away_switches_it_off(workspace: Workspace) -> None:
     workspace.namespace["f"] = tool(add)
-    assert list(workspace.enabled_tools()) == ["add"]
-    workspace.remove_tool("add")
-    assert list(workspace.tools()) == ["add"]
-    assert workspace.enabled_tools() == {}
-    workspace.enable_tool("add", True)
+    assert list(workspace.toolbox.enabled()) == ["add"]
+    workspace.toolbox.remove("add")
+    assert list(workspace.toolbox.all()) == ["add"]
+    assert workspace.toolbox.enabled() == {}
+    workspace.toolbox.enable("add", True)
     assert list(workspace.agent(model=FakeModel()).tools) == ["add"]
 
 
 def test_an_unknown_tool_names_the_nearest(workspace: Workspace) -> None:
     workspace.namespace["add"] = add
-    for verb in (workspace.pick_tools, workspace.add_tools):
+    for verb in (workspace.toolbox.pick, workspace.toolbox.add):
         with pytest.raises(UsageError, match="Did you mean 'add'"):
             verb(["ad"])
-    workspace.add_tools(["add"])
+    workspace.toolbox.add(["add"])
     with pytest.raises(UsageError, match="Did you mean 'add'"):
-        workspace.remove_tool("ad")
+        workspace.toolbox.remove("ad")
     with pytest.raises(UsageError, match="Did you mean 'add'"):
-        workspace.enable_tool("ad", False)
+        workspace.toolbox.enable("ad", False)
 
 
 def test_a_run_is_there_while_it_goes_on_and_gone_when_it_has_ended(workspace: Workspace) -> None:
@@ -158,7 +158,7 @@ def test_closing_ends_every_run_and_the_thread() -> None:
 
 def test_two_workspaces_know_nothing_of_each_other(workspace: Workspace) -> None:
     other = Workspace({"f": tool(add)}, environ={})
-    assert workspace.tools() == {}
+    assert workspace.toolbox.all() == {}
     assert workspace.session is not other.session
     started(other, "hi").done.result(5)
     other.close()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from agentnb.events import ModelEvent
 from agentnb.messages import JSON, Message, ToolSpec
 from agentnb.models.options import Options
+
+#: How JSON of a schema is got: by the provider's own means, by a tool it must call, or by asking for it in words.
+Structured: TypeAlias = Literal["native", "tool", "text"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -275,5 +275,5 @@ def _text(message: JSONObject) -> str:
     return str(message["content"])
 
 
-def _dump(value: JSONObject) -> str:
+def _dump(value: JSON) -> str:
     return json.dumps(value, ensure_ascii=False)

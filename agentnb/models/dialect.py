@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from agentnb.events import ModelEvent
 from agentnb.messages import Message
-from agentnb.models.base import Request
+from agentnb.models.base import Request, Structured
 from agentnb.models.refusal import Source
 from agentnb.models.wire import WireCache
-
-#: How JSON of a schema is got: by the provider's own means, by a tool it must call, or by asking for it in words.
-Structured: TypeAlias = Literal["native", "tool", "text"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from dataclasses import replace
 from agentnb import events
 from agentnb.events import ModelEvent
 from agentnb.messages import Message, Text, ToolSpec, system
-from agentnb.models.base import OutputSpec, Request
-from agentnb.models.dialect import Structured
+from agentnb.models.base import OutputSpec, Request, Structured
 
 #: The tool that stands for the answer.
 ANSWER = "final_answer"

@@ -140,7 +140,7 @@ class CellRun:
                 raise UsageError("--tool and --no-tools contradict each other. Leave one out.")
             tools = []
         elif (picked := options.many("tool")) is not None:
-            tools = workspace.pick_tools(picked)
+            tools = workspace.toolbox.pick(picked)
         rounds = options.whole("max-rounds")
         return workspace.agent(
             model=workspace.open_model(name, api_base=base, api_key_name=key) if name else None,

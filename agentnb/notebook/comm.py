@@ -94,6 +94,6 @@ class Panel:
                 self._workspace.stop(run_id)
             case SetTool(name=name, enabled=enabled):
                 try:
-                    self._workspace.enable_tool(name, enabled)
+                    self._workspace.toolbox.enable(name, enabled)
                 except AgentnbError:
                     self._workspace.changed()  # the tool is gone; so will the panel see

@@ -69,7 +69,7 @@ class Completer:
 
     def _functions(self) -> Sequence[str]:
         functions = (name for name, value in self._workspace.namespace.items() if callable(value))
-        return list(dict.fromkeys([*self._workspace.tools(), *(n for n in functions if not n.startswith("_"))]))
+        return list(dict.fromkeys([*self._workspace.toolbox.all(), *(n for n in functions if not n.startswith("_"))]))
 
 
 def _flags(options: Iterable[Option]) -> list[str]:

@@ -162,16 +162,16 @@ class AgentMagics(Magics):
                 show.text(_TOOL_HELP)
             case ("rm", [_, *_]):
                 for name in names:
-                    self.workspace.remove_tool(name)
+                    self.workspace.toolbox.remove(name)
             case (("on" | "off"), [_, *_]):
                 for name in names:
-                    self.workspace.enable_tool(name, verb == "on")
+                    self.workspace.toolbox.enable(name, verb == "on")
             case ("show", [name]):
                 show.tool(self.workspace, name)
             case (("rm" | "on" | "off" | "show"), []) if verb not in self.shell.user_ns:
                 raise UsageError(f"%tool {verb} needs the name of a tool. %tool lists them.")
             case _:
-                show.text(_now_tools([tool.name for tool in self.workspace.add_tools([verb, *names])]))
+                show.text(_now_tools([tool.name for tool in self.workspace.toolbox.add([verb, *names])]))
 
     @no_var_expand
     @cell_magic("tool")  # type: ignore[arg-type]  # IPython types the decorator for functions of one argument
@@ -189,7 +189,7 @@ class AgentMagics(Magics):
                 raise UsageError("This %%tool cell defines no function. Begin with: def name(argument: type): …")
         outcome = self.shell.run_cell(body, store_history=False)  # type: ignore[no-untyped-call]  # as above
         if outcome.success:
-            show.text(_now_tools([tool.name for tool in self.workspace.add_tools(names)]))
+            show.text(_now_tools([tool.name for tool in self.workspace.toolbox.add(names)]))
         else:
             # The error was shown by the inner run; the outer cell must fail too.
             raise UsageError("The %%tool cell failed, and no tool was registered.")

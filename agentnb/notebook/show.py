@@ -41,20 +41,20 @@ def models(workspace: Workspace) -> None:
 
 def tools(workspace: Workspace) -> None:
     """The tools, one a line, with what they do."""
-    known = workspace.tools()
+    known = workspace.toolbox.all()
     if not known:
         text("No tools yet. Write a function with type hints and a docstring, then: %tool FUNCTION")
         return
-    enabled = workspace.enabled_tools()
+    enabled = workspace.toolbox.enabled()
     width = max(map(len, known))
     for name, tool in known.items():
-        first = workspace.description(tool).partition("\n")[0]
+        first = workspace.toolbox.description(tool).partition("\n")[0]
         text(f"{'on ' if name in enabled else 'off'}  {name:<{width}}  {first}")
 
 
 def tool(workspace: Workspace, name: str) -> None:
     """What the model is told of one tool. Raises UsageError for an unknown one."""
-    known = workspace.tools()
+    known = workspace.toolbox.all()
     if name not in known:
         raise UsageError(f"No tool {name!r}.{nearest(name, known)} %tool lists them.")
     spec = known[name].spec(workspace.namespace)

@@ -233,7 +233,7 @@ def test_a_function_that_is_defined_again_is_the_new_tool(kernel: Kernel) -> Non
 def test_a_tool_cell_defines_and_registers(kernel: Kernel) -> None:
     cell = kernel.ok("%%tool\ndef half(x: float) -> float:\n    'Halve it.'\n    return x / 2\nunit = 'kg'")
     assert cell.stdout == "half: ready as a tool.\n"
-    assert kernel.value("half(3), unit, list(ws.tools())") == "(1.5, 'kg', ['half'])"
+    assert kernel.value("half(3), unit, list(ws.toolbox.all())") == "(1.5, 'kg', ['half'])"
     assert "on   half  Halve it." in kernel.ok("%tool").stdout
     kernel.ok("%tool off half")
     assert "off  half" in kernel.ok("%tool").stdout
@@ -244,14 +244,14 @@ def test_a_tool_cell_defines_and_registers(kernel: Kernel) -> None:
 def test_a_tool_cell_that_fails_registers_nothing(kernel: Kernel) -> None:
     cell = kernel.run("%%tool\ndef f() -> int:\n    'Doc.'\n    return 1\n1/0")
     assert cell.status == "error"
-    assert kernel.value("list(ws.tools())") == "[]"
+    assert kernel.value("list(ws.toolbox.all())") == "[]"
 
 
 def test_decorated_functions_are_tools_while_they_exist(kernel: Kernel) -> None:
     kernel.ok("@tool\ndef f() -> int:\n    'Doc.'\n    return 1")
-    assert kernel.value("list(ws.enabled_tools())") == "['f']"
+    assert kernel.value("list(ws.toolbox.enabled())") == "['f']"
     kernel.ok("del f")
-    assert kernel.value("list(ws.enabled_tools())") == "[]"
+    assert kernel.value("list(ws.toolbox.enabled())") == "[]"
 
 
 def test_a_dry_run_shows_the_messages_and_sends_nothing(kernel: Kernel) -> None:

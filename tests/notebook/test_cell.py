@@ -149,7 +149,7 @@ def test_a_tool_may_ask_another_agent_in_a_cell_of_its_own(workspace: Workspace)
 
     def ask() -> str:
         """Ask another agent."""
-        other = workspace.agent(model=FakeModel(call("inner"), "asked"), tools=workspace.pick_tools(["inner"]))
+        other = workspace.agent(model=FakeModel(call("inner"), "asked"), tools=workspace.toolbox.pick(["inner"]))
         return other.run_sync("Ask").text
 
     workspace.namespace.update(ask=ask, inner=inner)
