@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agentnb.agent import Agent
-from agentnb.errors import AgentnbError, ToolError
+from agentnb.credential import Credential
+from agentnb.errors import AgentnbError, OutputError, ToolError
 from agentnb.models.fake import FakeModel
+from agentnb.models.options import Options
+from agentnb.models.resolve import open_model as model
 from agentnb.prompting import to_blocks
 from agentnb.result import Result
 from agentnb.session import Session
@@ -17,7 +20,21 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __version__ = "0.1.0"
-__all__ = ["Agent", "AgentnbError", "FakeModel", "Result", "Session", "ToolError", "Workspace", "to_blocks", "tool"]
+__all__ = [
+    "Agent",
+    "AgentnbError",
+    "Credential",
+    "FakeModel",
+    "Options",
+    "OutputError",
+    "Result",
+    "Session",
+    "ToolError",
+    "Workspace",
+    "model",
+    "to_blocks",
+    "tool",
+]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -17,13 +17,18 @@ from agentnb.errors import AgentnbError, OutputError, RunInterrupted, StreamBrok
 from agentnb.events import Event
 from agentnb.interrupts import ThisTask, interrupts
 from agentnb.jobs import LoopThread
-from agentnb.messages import Message
+from agentnb.messages import Message, ToolSpec
 from agentnb.models.base import Model, Request
+from agentnb.models.cards import Cards
 from agentnb.models.http import Http
+from agentnb.models.meter import metered
 from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
+from agentnb.models.truncation import fit
+from agentnb.models.wire import WireCache
 from agentnb.output import Mismatch, Output
 from agentnb.result import Result
+from agentnb.tokens import count_tokens
 from agentnb.tools.base import InlineRunner, Runner, Tool, ToolContext
 from agentnb.tools.function import as_tool
 from agentnb.transcript import Folder, Transcript, answered
@@ -52,6 +57,7 @@ class Agent:
         max_rounds: int = MAX_ROUNDS,
         options: Options | Mapping[str, object] | None = None,
         output: object = None,
+        cards: Cards | None = None,
         name: str | None = None,
         namespace: MutableMapping[str, object] | None = None,
         runner: Runner | None = None,
@@ -62,6 +68,8 @@ class Agent:
         self.max_rounds = max_rounds
         self.options = options if isinstance(options, Options) else Options.read(options or {})
         self.output = _output(output)
+        self.cards = cards or Cards.bundled()
+        self._counts: WireCache[int] = WireCache()
         self.name = name
         self.namespace = sys._getframe(1).f_globals if namespace is None else namespace
         self.runner: Runner = runner or InlineRunner()
@@ -145,7 +153,19 @@ class Agent:
         """What the model is asked after `so_far`."""
         specs = tuple(tool.spec(self.namespace) for tool in self.tools.values())
         head = (messages.system(self.system),) if self.system else ()
-        return Request((*head, *so_far), specs, options=self.options, output=self.output.spec if self.output else None)
+        card = self.cards.find(self.model.name)
+        output = self.output.spec if self.output else None
+        asked = Request((*head, *so_far), specs, options=self.options, output=output)
+        if card is None or card.context is None:
+            return asked
+        return fit(asked, card.context, output=self.options.max_tokens, count=self._count)
+
+    def _count(self, what: Message | ToolSpec) -> int:
+        # A message is counted once: a long conversation is asked again and again.
+        if not isinstance(what, Message):
+            return count_tokens(what)
+        known = self._counts.get(what, "")
+        return self._counts.keep(what, "", count_tokens(what)) if known is None else known
 
     def _message(self, prompt: str | Message) -> Message:
         if isinstance(prompt, Message):
@@ -186,6 +206,9 @@ class Agent:
             so_far = (*so_far, *turn.transcript().messages)
         yield events.RunFinished("length" if reply.finish == "length" else "done", usage)
 
+    def _metered(self, so_far: Sequence[Message]) -> AsyncGenerator[Event, None]:
+        return metered(self.model.stream(self.request(so_far)), cards=self.cards, name=self.model.name)
+
     def _results(self, reply: Message, rounds: int) -> AsyncGenerator[Event, None]:
         if rounds >= self.max_rounds:
             return refuse(reply, self.max_rounds)
@@ -218,7 +241,7 @@ class Agent:
 
     async def _ask(self, so_far: Sequence[Message]) -> AsyncGenerator[Event, None]:
         ended = False
-        async with aclosing(self.model.stream(self.request(so_far))) as stream:
+        async with aclosing(self._metered(so_far)) as stream:
             async for event in stream:
                 ended = ended or isinstance(event, events.MessageEnd)
                 yield event

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agentnb import render
 from agentnb.jobs import Run
 from agentnb.protocol import PanelRun
 from agentnb.transcript import Transcript
@@ -32,5 +33,6 @@ def _step(run: Transcript) -> str:
 
 
 def last_line(run: Transcript) -> str:
-    rounds = f"{run.rounds} round{'s' if run.rounds != 1 else ''}"
-    return f"{run.outcome or 'stopped'} · {rounds} · {run.usage.total:,} tokens"
+    """How the last run ended, and what it took."""
+    words = [run.outcome or "stopped", f"{run.rounds} round{'s' if run.rounds != 1 else ''}"]
+    return " · ".join([*words, f"{run.usage.total:,} tokens", *filter(None, [render.money(run.usage.usd)])])

@@ -6,19 +6,34 @@ There is no other state: two workspaces side by side simply work.
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
+import time
 import uuid
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
+from agentnb import config
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground
+from agentnb.config import Settings
 from agentnb.jobs import LoopThread, Run
+from agentnb.ledger import Entry, Ledger
+from agentnb.masking import Mask
 from agentnb.messages import Message
+from agentnb.models import listing
 from agentnb.models.base import Model
+from agentnb.models.cards import Card, Cards
+from agentnb.models.cassette import CassetteModel
 from agentnb.models.http import Http
+from agentnb.models.keys import Credentials
+from agentnb.models.meter import Budget, BudgetModel
 from agentnb.models.options import Options
-from agentnb.models.resolve import open_model
+from agentnb.models.preset import PresetModel
+from agentnb.models.providers import load_providers, with_rows
+from agentnb.models.resolve import Models
+from agentnb.models.settings import read_stack
+from agentnb.models.stack import stack
 from agentnb.panel import last_line, panel_run
 from agentnb.protocol import PanelState, PanelTool
 from agentnb.session import Session
@@ -49,9 +64,13 @@ class Workspace:
         self.options = Options()
         self.runs: dict[str, Run] = {}
         self.environ = environ
+        self.mask = Mask()
+        self.cards = Cards.bundled()
+        self.ledger = Ledger()
         self._base_dir = base_dir
-        self._http = Http()
         self._model: Model | None = None
+        self._budget: Budget | None = None
+        self._capped_once = False
         self._listeners: list[Callable[[PanelState], object]] = []
         self._push_due = False
         self._last: Transcript | None = None
@@ -76,16 +95,86 @@ class Workspace:
         """Its name, without making it ready."""
         return self._model.name if self._model else self.environ.get("AGENTNB_MODEL", "").strip() or DEFAULT_MODEL
 
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """What the configuration file and the environment say. Raises UsageError for a file that says nonsense."""
+        return config.read(self.environ, config.home(self.environ))
+
+    @functools.cached_property
+    def credentials(self) -> Credentials:
+        """The keys of this person: those kept, and those in the environment."""
+        return Credentials(self.environ, mask=self.mask)
+
+    @functools.cached_property
+    def models(self) -> Models:
+        """The models by name: those of the providers, and those made here."""
+        return Models(
+            http=Http(settings=self.settings),
+            environ=self.environ,
+            credentials=self.credentials.find,
+            cards=self.cards,
+            base_dir=self._base_dir,
+            providers=with_rows(load_providers(), self.settings.providers),
+            mask=self.mask,
+        )
+
+    def cap(self, usd: float | None) -> None:
+        """Let all runs of this notebook, those before among them, cost no more than this; None: what they cost."""
+        self._budget = None if usd is None else Budget(usd, of="this notebook", raise_by="%usage cap USD")
+        if self._budget is not None:
+            self._budget.spent = self.ledger.total().usd or 0.0
+
+    @property
+    def budget(self) -> Budget | None:
+        """What all runs of this notebook may cost together, and how much of it is spent."""
+        if self._budget is None and not self._capped_once:
+            self._capped_once = True
+            self.cap(self.settings.max_cost)
+        return self._budget
+
     def open_model(self, name: str, *, api_base: str | None = None, api_key_name: str | None = None) -> Model:
         """A model by name. Raises UsageError for a provider that is not known."""
-        return open_model(
-            name,
-            http=self._http,
-            api_base=api_base,
-            api_key_name=api_key_name,
+        return self.models.open(name, api_base=api_base, api_key_name=api_key_name)
+
+    async def list_models(self, provider: str) -> tuple[Card, ...]:
+        """What a provider has, asked for now, with what is known of each. `provider` may name a credential of one."""
+        entry = next((each for each in self.credentials.list() if each.name == provider), None)
+        row = self.models.provider(entry.provider if entry else provider)
+        return await listing.list_models(
+            row,
+            http=self.models.http,
+            credential=self.credentials.find(row, provider if entry else None),
+            cards=self.cards,
             environ=self.environ,
-            base_dir=self._base_dir,
         )
+
+    def known_models(self, provider: str) -> tuple[Card, ...]:
+        """What is known here of a provider's models, without asking it."""
+        name = self.models.provider(provider).name
+        return tuple(card for card in self.cards if card.name.startswith(f"{name}:") and card.status == "active")
+
+    def add_model(
+        self,
+        name: str,
+        base: str | None,
+        settings: Mapping[str, object],
+        *,
+        options: Options | None = None,
+        api_base: str | None = None,
+        api_key_name: str | None = None,
+        connect: float | None = None,
+    ) -> None:
+        """Name a model made of others: `base` with what `settings` put around it (see models.settings.read_stack).
+
+        Without `base`, the settings must name a cassette to replay. Raises UsageError.
+        """
+        wrapped = read_stack(settings, open_model=self.open_model, base_dir=self._base_dir, mask=self.mask)
+        if base is None:
+            model: Model = CassetteModel(None, wrapped.pop("replay"), mode="replay", mask=self.mask)
+        else:
+            model = self.models.open(base, api_base=api_base, api_key_name=api_key_name, connect=connect)
+        model = stack(model, **wrapped)
+        self.models.register(name, PresetModel(model, options) if options and options.given() else model)
 
     def use_model(self, model: Model | str, *, api_base: str | None = None, api_key_name: str | None = None) -> Model:
         """Let this model answer from now on."""
@@ -105,21 +194,31 @@ class Workspace:
         system: str | None = None,
         max_rounds: int = MAX_ROUNDS,
         options: Options | None = None,
+        output: object = None,
+        max_cost: float | None = None,
         runner: Foreground | None = None,
     ) -> Agent:
-        """An agent with what this workspace has, where nothing else is said."""
+        """An agent with what this workspace has, where nothing else is said; `max_cost` is in USD, for each run."""
         return Agent(
-            model or self.model,
+            self._capped(model or self.model, max_cost),
             tools=self.toolbox.enabled().values() if tools is None else tools,
             system=system,
             max_rounds=max_rounds,
             options=(options or Options()).over(self.options),
+            output=output,
+            cards=self.cards,
             namespace=self.namespace,
             runner=runner,
         )
 
-    def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = ()) -> Run:
-        """A run on the workspace's own loop; `start` it."""
+    def _capped(self, model: Model, max_cost: float | None) -> Model:
+        for budget in (self.budget, None if max_cost is None else Budget(max_cost)):
+            if budget is not None:
+                model = BudgetModel(model, budget, cards=self.cards)
+        return model
+
+    def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = (), *, cell: str = "") -> Run:
+        """A run on the workspace's own loop; `start` it. `cell` is the name it is counted under."""
         run_id = uuid.uuid4().hex
         run = Run(
             run_id,
@@ -130,7 +229,7 @@ class Workspace:
             self._changed_here,
         )
         self.runs[run_id] = run
-        run.done.add_done_callback(lambda _: self._ended(run))
+        run.done.add_done_callback(lambda _: self._ended(run, cell))
         return run
 
     def stop(self, run_id: str | None = None) -> None:
@@ -146,9 +245,11 @@ class Workspace:
         self._listeners.clear()
         self.background.close()
 
-    def _ended(self, run: Run) -> None:
+    def _ended(self, run: Run, cell: str) -> None:
         self.runs.pop(run.id, None)
         self._last = run.transcript()
+        answered = next((m.model for m in reversed(self._last.messages) if m.model), None)
+        self.ledger.add(Entry(cell, answered or run.model, self._last.usage, time.time()))
         self.changed()
 
     # Panels

@@ -27,32 +27,43 @@ FLOORS = """
 errors
 
 messages
+pixels
+sniff
 
 events
 
 transcript
 codec
 protocol
+tokens
 
 models: options < base
 tools: base
 
 prompting: budget < plain pictures template < files layout objects table tree \
-  < arrays figures frames < blocks < filling < .
-render: parts terminal < calls cards markdown record < bundles < .
-models: download engine examples http openai_calls openai_chunks openai_reasoning refusal sse structured wire \
-  < decision dialect weights < constrained fake openai_request openai_stream providers retry < cards \
-  credentials local media openai_chat < dialects < remote < resolve
+  < arrays figures frames < blocks < filling media < .
+render: parts spent terminal < calls cards markdown record < bundles < .
+models: attempt canonical kept key_shapes rates anthropic_blocks anthropic_options documents download engine examples http openai_bases openai_calls openai_chunks \
+  openai_parts openai_reasoning refusal sse strict structured truncation wire < cached checks dashscope_chunks dashscope_growth fallback limits recording timeouts arriving decision dialect gemini_chunks multi_agent openai_body turns weights < anthropic_request anthropic_stream constrained dashscope_stream fake pictures \
+  gemini_request gemini_stream ollama_request ollama_stream openai_options openai_stream responses_stream providers retry preset balance cassette < stack \
+  dashscope_request openai_request responses_request < cards anthropic credentials dashscope gemini local media ollama openai_chat responses < dialects settings entries meter < \
+  remote listing < resolve
 session
+ledger
 
+models.formatting: files < forms results < .
 tools: capture docstrings hints references schema < fitting < arguments results < function
 interrupts
 jobs
+providers
+wrappers
+credential
 
 bridge
 
 output
 result
+testing
 calling
 toolbox
 panel
@@ -61,7 +72,8 @@ agent
 
 workspace
 
-notebook: options publisher console < live text execute < display < cell comm < complete show < magics < extension < .
+notebook: errand options publisher console tables < live orders text execute < display < cell comm < complete show \
+  < credential_magics magics model_magics usage_magics < extension < .
 
 __init__
 
@@ -74,22 +86,40 @@ _VALIDATION = {"pydantic", "pydantic_core", "typing_extensions"}
 THIRD_PARTY: dict[str, set[str]] = {
     "bridge": {"nest_asyncio2"},
     "codec": {"pydantic"},
+    "models.anthropic_blocks": {"orjson"},
+    "models.anthropic_request": {"orjson"},
+    "models.arriving": {"orjson"},
+    "models.cards": {"orjson"},
+    "models.dashscope_request": {"orjson"},
+    "models.dashscope_stream": {"orjson"},
+    "models.documents": {"orjson"},
     "models.download": {"httpx"},
     "models.engine": {"xllamacpp"},
     "models.fake": {"orjson"},
+    "models.formatting.forms": {"orjson"},
+    "models.gemini_request": {"orjson"},
     "models.http": {"aiohttp", "httpx", "httpx_aiohttp"},
+    "models.listing": {"orjson"},
+    "models.ollama_request": {"orjson"},
+    "models.ollama_stream": {"orjson"},
     "models.openai_calls": {"orjson"},
     "models.openai_chunks": {"orjson"},
+    "models.openai_parts": {"orjson"},
     "models.openai_request": {"orjson"},
     "models.refusal": {"orjson"},
+    "models.responses_request": {"orjson"},
     "output": {"jsonschema", "pydantic"},
     "models.weights": {"platformdirs"},
     "notebook.comm": {"comm"},
     "notebook.complete": {"IPython"},
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
+    "notebook.credential_magics": {"IPython"},
     "notebook.magics": {"IPython"},
+    "notebook.model_magics": {"IPython"},
+    "notebook.show": {"IPython"},
+    "notebook.usage_magics": {"IPython"},
+    "pixels": {"PIL"},
     "prompting.arrays": {"numpy"},
-    "prompting.pictures": {"PIL"},
     "render.markdown": {"markdown_it"},
     "tools.arguments": _VALIDATION,
     "tools.docstrings": {"docstring_parser"},
@@ -118,11 +148,14 @@ BROAD_EXCEPTS: dict[str, int] = {
     "calling": 1,  # a tool's failure is a result that the model reads
     "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
+    "pixels": 1,  # what Pillow raises for damaged bytes has no common name
     "prompting.figures": 1,  # from here on: the user's own objects are asked to show themselves
     "prompting.filling": 2,
+    "prompting.media": 1,
     "prompting.plain": 1,
     "prompting.table": 1,
     "tools.results": 1,
+    "testing": 1,  # a model under test may raise anything
 }
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from agentnb.errors import UsageError
 from agentnb.messages import JSON, JSONObject, ToolSpec
 from agentnb.models.base import Request
-from agentnb.models.openai_request import tool_name
 from agentnb.models.options import Options
 
 #: The options that the dialect has words for.
@@ -44,15 +44,24 @@ def cache_mark(options: Options) -> JSONObject:
     return {"cache_control": {"type": "ephemeral", "ttl": options.cache}} if options.cache else {}
 
 
+def tool_name(name: str) -> str:
+    """The name as the dialect allows it: [A-Za-z0-9_-]{1,64}."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "_"
+
+
+def _budget(options: Options) -> int:
+    return options.thinking if isinstance(options.thinking, int) else 0
+
+
 def _max_tokens(options: Options) -> int:
     bound = options.max_tokens or _MAX_TOKENS
-    budget = options.thinking if isinstance(options.thinking, int) else 0
+    budget = _budget(options)
     # The bound includes what is thought, and must leave something for the answer.
     return bound if bound > budget else budget + bound
 
 
 def _sampling(options: Options, model: str) -> dict[str, object]:
-    if isinstance(options.thinking, int) and (options.temperature not in (None, 1) or options.top_k is not None):
+    if _budget(options) and (options.temperature not in (None, 1) or options.top_k is not None):
         raise UsageError(
             f"{model} takes neither a temperature nor top_k with a thinking budget. Leave them out, or think with an "
             "effort, such as 'high'."
@@ -69,7 +78,7 @@ def _thinking(options: Options, model: str) -> dict[str, object]:
     match options.thinking:
         case None:
             return {}
-        case "off":
+        case "off" | 0:
             return {"thinking": {"type": "disabled"}}
         case int() as budget:
             if budget < _LEAST_BUDGET:
@@ -78,7 +87,8 @@ def _thinking(options: Options, model: str) -> dict[str, object]:
                     "an effort, such as 'low'."
                 )
             return {"thinking": {"type": "enabled", "budget_tokens": budget}}
-    return {"thinking": {"type": "adaptive"}}
+    # Without it, newer models keep what they think to themselves.
+    return {"thinking": {"type": "adaptive", "display": "summarized"}}
 
 
 def _output_config(request: Request) -> dict[str, object]:
@@ -108,7 +118,7 @@ def _tool(tool: ToolSpec) -> object:
 
 def _tool_choice(request: Request) -> JSONObject:
     choice = request.tool_choice
-    if isinstance(request.options.thinking, int) and choice != "none":
+    if _budget(request.options) and choice != "none":
         choice = "auto"  # with a budget to think, no call can be demanded
     one = {"disable_parallel_tool_use": True} if request.options.parallel_tool_calls is False else {}
     match choice:

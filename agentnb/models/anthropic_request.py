@@ -24,10 +24,9 @@ from agentnb.messages import (
     ToolCall,
     ToolResult,
 )
-from agentnb.models.anthropic_options import cache_mark, format_options
+from agentnb.models.anthropic_options import cache_mark, format_options, tool_name
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
-from agentnb.models.openai_request import tool_name
 from agentnb.models.wire import Prefix, WireCache
 
 _UNANSWERED = "This call was not run."
@@ -55,9 +54,9 @@ def format_request(
     head: dict[str, object] = {"model": model, **format_options(request, name)}
     if system := _system(request):
         head = {"system": system, **head}
-    mark = cache_mark(request.options)
+    mark = orjson.dumps(cache_mark(request.options))[1:-1]
     try:
-        messages = _messages(request.messages, name, WireCache() if cache is None else cache, orjson.dumps(mark)[1:])
+        messages = _messages(request.messages, name, WireCache() if cache is None else cache, mark)
         return orjson.dumps(head)[:-1] + b',"messages":[' + messages + b"]}"
     except TypeError as reason:
         raise UsageError(
@@ -110,15 +109,16 @@ class _Turns:
         self.made[-1][1].extend(blocks)
 
     def mark(self, field: bytes) -> None:
-        """Add a field to the last block that may have it."""
-        for blocks in (blocks for _, blocks in self.made[-1:]):
-            at = next((i for i in range(len(blocks) - 1, -1, -1) if not blocks[i].startswith(_UNMARKED)), None)
-            if at is not None:
-                blocks[at] = blocks[at][:-1] + b"," + field
+        """Add a field to the last block of all that may have it."""
+        blocks = self.made[-1][1] if self.made else []
+        for at in range(len(blocks) - 1, -1, -1):
+            if not blocks[at].startswith(_UNMARKED):
+                blocks[at] = b"%b,%b}" % (blocks[at][:-1], field)
+                return
 
 
 def _messages(messages: Sequence[Message], name: str, cache: WireCache[Wire], mark: bytes) -> bytes:
-    """Bytes of the messages; `mark` is what the last block gets, as the end of an object.
+    """Bytes of the messages; `mark` is a field that the last block gets.
 
     Within a loop of tool calls only what came since the last round is looked at.
     """
@@ -134,7 +134,7 @@ def _messages(messages: Sequence[Message], name: str, cache: WireCache[Wire], ma
             settled = (i, len(turns.made)) if turns.made and turns.made[-1][0] == "user" else settled
         turns.add(message.role, wire)
     turns.close()
-    if len(mark) > 1:
+    if mark:
         turns.mark(mark)
     pieces = [known.body] if known.body else []
     pieces += (b'{"role":"%b","content":[%b]}' % (role.encode(), b",".join(blocks)) for role, blocks in turns.made)
@@ -170,12 +170,21 @@ def _dump(objects: Iterable[dict[str, object]]) -> tuple[bytes, ...]:
 
 def _assistant(message: Message, name: str, *, last: bool = False) -> Wire:
     blocks: list[dict[str, object]] = []
-    for block in message.content:
+    goes_on = last or message.finish == "tool_calls"
+    for block in message.content if goes_on else _without_open(message.content):
         _add(blocks, block, message, name)
-    if last and blocks and blocks[-1]["type"] == "text":
+    if last and blocks and blocks[-1].get("type") == "text":
         blocks[-1]["text"] = str(blocks[-1]["text"]).rstrip()
-    kept = (b for b in blocks if b["type"] != "text" or str(b["text"]).strip())
+    kept = (b for b in blocks if b.get("type") != "text" or str(b["text"]).strip())
     return Wire(_dump(kept), tuple(_id(call.id) for call in message.calls))
+
+
+def _without_open(content: Sequence[Block]) -> list[Block]:
+    """Without calls of the provider's own tools that were cut off: it refuses them without their results."""
+    payloads = [block.payload for block in content if isinstance(block, Opaque)]
+    answered = [payload.get("tool_use_id") for payload in payloads]
+    still = [p for p in payloads if str(p.get("type")).endswith("tool_use") and p.get("id") not in answered]
+    return [block for block in content if not (isinstance(block, Opaque) and block.payload in still)]
 
 
 def _add(blocks: list[dict[str, object]], block: Block, message: Message, name: str) -> None:
@@ -192,16 +201,16 @@ def _add(blocks: list[dict[str, object]], block: Block, message: Message, name: 
             if payload.get("type") == "text":
                 _add_cited(blocks, payload)
             elif payload.get("type") != "redacted_thinking" or message.model == name:
-                blocks.append({**payload})
+                blocks.append({"type": payload.get("type"), **payload})
 
 
 def _add_cited(blocks: list[dict[str, object]], cited: JSONObject) -> None:
     """Citations go back with their words, which are the end of the text before them."""
     words = str(cited.get("text") or "")
-    before = str(blocks[-1]["text"]) if blocks and blocks[-1]["type"] == "text" else ""
+    before = str(blocks[-1]["text"]) if blocks and blocks[-1].get("type") == "text" else ""
     if words and before.endswith(words):
         blocks[-1]["text"] = before.removesuffix(words)
-        blocks.append({**cited})
+        blocks.append({"type": "text", **cited})
 
 
 def _tool_use(call: ToolCall, *, own: bool) -> dict[str, object]:
@@ -262,7 +271,11 @@ def _parts(content: Iterable[Block]) -> Iterator[dict[str, object]]:
             case Image(data=data, media_type=media_type, url=url):
                 yield {"type": "image", "source": _source(media_type, data, url)}
             case File(name=name, data=data, media_type="application/pdf" as media_type, url=url):
-                yield {"type": "document", "source": _source(media_type, data, url), "title": name}
+                yield {
+                    "type": "document",
+                    "source": _source(media_type, data, url),
+                    **({"title": name} if name else {}),
+                }
             case Thinking() | Opaque() | ToolCall() | ToolResult():
                 continue
             case _:

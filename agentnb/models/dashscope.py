@@ -19,7 +19,7 @@ _MULTIMODAL = re.compile(r"-vl\b|-vl-|^qvq|-omni\b|-audio\b|-ocr\b|-asr\b|^qwen3
 _OTHER_PATH = re.compile(r"/compatible-mode/v1$|/services/aigc/.*$|/compatible-mode/v1/chat/completions$")
 
 
-def _path(request: Request, model: str, quirks: Quirks) -> str:
+def _path(request: Request, model: str, quirks: Quirks) -> str:  # noqa: ARG001  a Dialect's path
     multimodal = _MULTIMODAL.search(model) or any(_holds_media(message.content) for message in request.messages)
     return f"/services/aigc/{'multimodal' if multimodal else 'text'}-generation/generation"
 

@@ -7,24 +7,33 @@ a stream one HTTP chunk at a time. Where aiohttp is missing, the stock transport
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import socket
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urljoin, urlsplit
 
-from agentnb.errors import ConnectionFailed, ModelError, StreamBroken
+from agentnb.config import Settings
+from agentnb.errors import ConnectionFailed, StreamBroken, UsageError
+from agentnb.models.failures import broken, named_failures, not_reached
+from agentnb.models.routes import host_of, leads_inside, proxy_for, trusted
 
 if TYPE_CHECKING:
     import httpx
 
-CONNECT_SECONDS = 5.0
-#: How long a provider may be silent: thinking models answer late, so this is long.
-SILENCE_SECONDS = 600.0
+__all__ = ["Fetched", "Http", "Reply", "host_of"]
+
 _DRAIN_SECONDS = 0.1
 _POOL = 1000
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_REDIRECTS = 5
+_MOST_FETCHED = 20_000_000
+#: What another host is told as well; all else may show who we are.
+_HARMLESS = ("accept", "accept-language", "user-agent")
+_ENCODINGS = ("", "identity", "gzip", "deflate")
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,41 +61,76 @@ class Reply:
                     pass
 
 
-class Http:
-    """Posts requests and streams the answers; costs nothing until the first one.
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A whole answer; header names are in lower case."""
 
-    The connections of an event loop are closed with it, or by `aclose`. Proxies and certificate authorities are taken
-    from the environment (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE`); this machine itself is reached directly.
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Http:
+    """Sends requests and streams the answers; costs nothing until the first one.
+
+    The connections of an event loop are closed with it, or by `aclose`. `connect` and `silence` are seconds, in place
+    of those of the settings. Where the settings name no proxy and no certificates, the environment does (`HTTPS_PROXY`,
+    `NO_PROXY`, `SSL_CERT_FILE`, `REQUESTS_CA_BUNDLE`); this machine itself is reached directly.
     """
 
-    def __init__(self, *, connect: float = CONNECT_SECONDS, silence: float = SILENCE_SECONDS) -> None:
-        self._timeout = {"connect": connect, "read": silence, "write": silence, "pool": silence}
+    def __init__(
+        self, *, settings: Settings | None = None, connect: float | None = None, silence: float | None = None
+    ) -> None:
+        self._settings = settings or Settings()
+        idle = silence or self._settings.idle
+        self._timeout = {"connect": connect or self._settings.connect, "read": idle, "write": idle, "pool": idle}
         self._ssl: ssl.SSLContext | None = None
         self._pools: dict[asyncio.AbstractEventLoop, _Pool] = {}
 
-    @contextlib.asynccontextmanager
-    async def post_stream(
+    def post_stream(
         self, url: str, *, headers: Mapping[str, str], body: bytes, connect: float | None = None
-    ) -> AsyncIterator[Reply]:
+    ) -> contextlib.AbstractAsyncContextManager[Reply]:
         """Post, and hold the connection until the block ends; leaving it closes an unfinished answer at once.
 
         Raises ConnectionFailed when no head of an answer arrives; reading `blocks` raises StreamBroken.
         """
+        return self._sent("POST", url, headers, body, connect)
+
+    async def get(self, url: str, *, headers: Mapping[str, str] = _NO_HEADERS, limit: int = _MOST_FETCHED) -> Fetched:
+        """Get a whole answer of at most so many bytes, over five redirects at most; another host gets no credentials.
+
+        Raises ConnectionFailed, StreamBroken (also for a body that is too big).
+        """
+        for _ in range(_REDIRECTS + 1):
+            async with self._sent("GET", url, headers, b"", None) as reply:
+                target = _target(url, reply)
+                if target is None:
+                    return Fetched(reply.status, reply.headers, await _whole(reply, host_of(url), limit))
+            if _origin(target) != _origin(url):
+                headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
+            url = target
+        raise ConnectionFailed(f"{host_of(url)} sends from one address to the next, without an end. Check the address.")
+
+    @contextlib.asynccontextmanager
+    async def _sent(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes, connect: float | None
+    ) -> AsyncIterator[Reply]:
         import httpx
 
-        host = host_of(url)
-        with _named_failures(lambda reason: _not_reached(host, reason)):
+        _check(headers)
+        host, way = host_of(url), None
+        with named_failures(lambda reason: not_reached(host, reason, proxy=way and way.proxy)):
             # The transport itself: httpx's client would double the cost of a request for cookies and redirects.
-            transport, target = (await self._pool()).reach(url)
+            way = (await self._pool()).reach(url)
             request = httpx.Request(
-                "POST",
-                target,
-                headers=httpx.Headers({"accept-encoding": "identity", **headers}, encoding="ascii"),
+                method,
+                way.target,
+                headers=httpx.Headers({"accept-encoding": "identity", **headers, **way.headers}, encoding="ascii"),
                 content=body,
                 extensions={"timeout": {**self._timeout, "connect": connect} if connect else self._timeout},
             )
             del headers  # a traceback that shows local variables must not show the key; httpx's own Headers hide it
-            response = await transport.handle_async_request(request)
+            response = await way.transport.handle_async_request(request)
         blocks = _blocks(response, host)
         try:
             yield Reply(response.status_code, response.headers, blocks)
@@ -100,10 +144,8 @@ class Http:
             await pool.life.aclose()
 
     def _context(self) -> ssl.SSLContext:
-        import httpx
-
         if self._ssl is None:
-            self._ssl = httpx.create_ssl_context()
+            self._ssl = trusted(self._settings)
         return self._ssl
 
     async def _pool(self) -> _Pool:
@@ -112,23 +154,28 @@ class Http:
         if pool is None:
             for closed in [known for known in self._pools if known.is_closed()]:
                 del self._pools[closed]
-            pool = self._pools[loop] = _Pool(self._context)
+            pool = self._pools[loop] = _Pool(self._settings, self._context)
             await anext(pool.life)
         return pool
 
 
-def host_of(url: str) -> str:
-    """The host and port of a URL, as errors name it; of anything else, what there is."""
-    return url.partition("://")[2].partition("/")[0].rpartition("@")[2] or url
+class _Way(NamedTuple):
+    """How a URL is reached. `proxy` is named as errors name it; `headers` are what it is told with each request."""
+
+    transport: httpx.AsyncBaseTransport
+    target: httpx.URL
+    proxy: str | None
+    headers: Mapping[str, str]
 
 
 class _Pool:
     """The connections of one event loop: one transport for each proxy, and one for none, with TLS and without."""
 
-    def __init__(self, context: Callable[[], ssl.SSLContext]) -> None:
+    def __init__(self, settings: Settings, context: Callable[[], ssl.SSLContext]) -> None:
+        self._settings = settings
         self._ssl = context
         self._transports: dict[tuple[str, str | None], httpx.AsyncBaseTransport] = {}
-        self._reached: dict[str, tuple[httpx.AsyncBaseTransport, httpx.URL]] = {}
+        self._reached: dict[str, _Way] = {}
         #: A loop that shuts down closes its async generators: so the connections end with the loop they live on.
         self.life = self._live()
 
@@ -139,123 +186,97 @@ class _Pool:
             for transport in self._transports.values():
                 await transport.aclose()
 
-    def reach(self, url: str) -> tuple[httpx.AsyncBaseTransport, httpx.URL]:
-        """The transport that reaches a URL, and the URL, parsed once: both cost more than the request itself."""
+    def reach(self, url: str) -> _Way:
+        """The way to a URL, found once: to look for it costs more than the request itself."""
         import httpx
 
         if url not in self._reached:
             target = httpx.URL(url)
-            proxy = _proxy_for(target.scheme, target.netloc.decode(), target.host)
+            proxy = proxy_for(target.scheme, target.netloc.decode(), target.host, self._settings)
             key = target.scheme, proxy
             if key not in self._transports:
                 # Reading the certificates costs 20 ms: a server on this machine does not wait for that.
                 plain = target.scheme == "http" and not (proxy or "").startswith("https")
-                self._transports[key] = self._new(proxy, False if plain else self._ssl())
-            self._reached[url] = self._transports[key], target
+                self._transports[key] = self._new(target.scheme, proxy, False if plain else self._ssl())
+            # A tunnel is asked for once; without one the proxy reads each request itself.
+            headers = _shown_to(httpx.URL(proxy)) if proxy and target.scheme == "http" else _NO_HEADERS
+            self._reached[url] = _Way(self._transports[key], target, host_of(proxy) if proxy else None, headers)
         return self._reached[url]
 
-    def _new(self, proxy: str | None, verify: ssl.SSLContext | bool) -> httpx.AsyncBaseTransport:
+    def _new(self, scheme: str, proxy: str | None, verify: ssl.SSLContext | bool) -> httpx.AsyncBaseTransport:
         import httpx
 
         try:
             from httpx_aiohttp import AiohttpTransport as Transport
         except ImportError:
             from httpx import AsyncHTTPTransport as Transport  # type: ignore[assignment]  # the same interface
+        between = None
+        if proxy:
+            address = httpx.URL(proxy)
+            # As a header: aiohttp's own way to say it is deprecated.
+            headers = _shown_to(address) if scheme == "https" else None
+            between = httpx.Proxy(address.copy_with(userinfo=None), headers=headers)
         return Transport(
             verify=verify,
             limits=httpx.Limits(max_connections=_POOL, max_keepalive_connections=_POOL),
-            proxy=httpx.Proxy(proxy) if proxy else None,
+            proxy=between,
         )
 
 
-def _proxy_for(scheme: str, netloc: str, hostname: str) -> str | None:
-    """The proxy that the environment names for a host; never one for this machine itself."""
-    if hostname in _LOOPBACK:
-        return None
-    # It brings the standard library's own HTTP client and mail parser along.
-    import urllib.request
+def _shown_to(proxy: httpx.URL) -> dict[str, str]:
+    """The header that shows user and password to a proxy."""
+    if not proxy.userinfo:
+        return {}
+    pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())
+    return {"proxy-authorization": f"Basic {pair.decode()}"}
 
-    if urllib.request.proxy_bypass(netloc):
-        return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    return f"http://{proxy}" if proxy and "://" not in proxy else proxy
+
+def _check(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():
+        if not (name.isascii() and name.isprintable() and value.isascii() and value.isprintable()):
+            raise UsageError(f"The header {name[:40]!r} has characters that no header has. Write it in plain ASCII.")
 
 
 async def _blocks(response: httpx.Response, host: str) -> AsyncGenerator[bytes, None]:
-    with _named_failures(lambda reason: StreamBroken(_broken(host, reason), retryable=True)):
-        # Asked not to compress, some servers do; httpx's own reading undoes it, and costs more than the rest.
-        raw = response.stream if "content-encoding" not in response.headers else None
+    encoding = response.headers.get("content-encoding", "").strip().lower()
+    if encoding not in _ENCODINGS:
+        raise StreamBroken(f"{host} compressed its answer ({encoding[:40]}) though asked not to. Turn that off there.")
+    with named_failures(lambda reason: broken(host, reason)):
+        # httpx's own reading undoes a compression that nobody asked for, and costs more than the rest.
+        raw = response.stream if not encoding else None
         async for block in raw if isinstance(raw, AsyncIterable) else response.aiter_bytes():
             yield block
 
 
-@contextlib.contextmanager
-def _named_failures(error: Callable[[BaseException], ModelError]) -> Iterator[None]:
-    """Foreign errors to one of ours."""
-    import httpx
+async def _whole(reply: Reply, host: str, limit: int) -> bytes:
+    """A body of at most so many bytes, whatever the server says of its length."""
+    body = bytearray()
+    async for block in reply.blocks:
+        body += block
+        if len(body) > limit:
+            raise StreamBroken(
+                f"{host} sends more than {limit / 1e6:g} MB, which is not read. Ask for something smaller."
+            )
+    return bytes(body)
 
-    foreign: tuple[type[BaseException], ...] = (httpx.HTTPError, httpx.InvalidURL, OSError)
-    with contextlib.suppress(ImportError):
-        # A malformed answer reaches us in aiohttp's own words.
-        import aiohttp
 
-        foreign = (*foreign, aiohttp.ClientError)
+def _target(url: str, reply: Reply) -> str | None:
+    """Where a redirect leads; None for any other answer."""
+    if reply.status not in (301, 302, 303, 307, 308) or not (location := reply.headers.get("location", "").strip()):
+        return None
     try:
-        yield
-    except foreign as reason:
-        raise error(reason) from None  # the frames below hold the key, and say nothing that the message does not
+        target = urljoin(url, location)
+        inside = leads_inside(urlsplit(target).hostname or "") and not leads_inside(urlsplit(url).hostname or "")
+    except ValueError:
+        raise ConnectionFailed(
+            f"{host_of(url)} sends to something that is not an address. Check the address."
+        ) from None
+    if inside:
+        # A page of the network must not make us read what only this machine can reach.
+        raise ConnectionFailed(f"{host_of(url)} sends to an address inside this network, which is not followed.")
+    return target
 
 
-def _causes(reason: BaseException | None) -> Iterator[BaseException]:
-    while reason is not None:
-        yield reason
-        reason = reason.__cause__ or reason.__context__
-
-
-def _not_reached(host: str, reason: BaseException) -> ConnectionFailed:
-    import httpx
-
-    for cause in _causes(reason):
-        match cause:
-            case ssl.SSLError():
-                # aiohttp's own error of this kind lacks what the one below it has.
-                found = (getattr(c, name, None) for c in _causes(cause) for name in ("verify_message", "reason"))
-                said = next((str(text) for text in found if text), "the handshake failed")
-                return ConnectionFailed(f"No secure connection to {host}: {said}. Check the address, or SSL_CERT_FILE.")
-            case socket.gaierror():
-                return ConnectionFailed(
-                    f"No host named {host}: its address was not found. Check the address and the network.",
-                    retryable=cause.errno == socket.EAI_AGAIN,
-                )
-            case ConnectionRefusedError():
-                return ConnectionFailed(
-                    f"Nothing answers at {host}: connection refused. Start the server there, or check the address.",
-                    retryable=True,
-                )
-            case httpx.UnsupportedProtocol() | httpx.InvalidURL():
-                return ConnectionFailed(f"{host} is not an address. Write it as http(s)://HOST:PORT/v1.")
-            case httpx.ProxyError():
-                return ConnectionFailed(
-                    f"The proxy did not reach {host}: {_one_line(cause)}. Check HTTPS_PROXY and NO_PROXY.",
-                    retryable=True,
-                )
-            case TimeoutError():
-                return ConnectionFailed(
-                    f"No answer from {host} in time. Check the address and the network, or try again.", retryable=True
-                )
-    return ConnectionFailed(
-        f"No answer from {host}: {_one_line(reason)}. Check the address, or try again.", retryable=True
-    )
-
-
-def _broken(host: str, reason: BaseException) -> str:
-    import httpx
-
-    if isinstance(reason, httpx.TimeoutException):
-        return f"{host} fell silent in the middle of its answer. Run again."
-    return f"{host} closed the connection in the middle of its answer. Run again."
-
-
-def _one_line(reason: BaseException) -> str:
-    return " ".join(str(reason).split())[:200].rstrip(".") or type(reason).__name__
+def _origin(url: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    return parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower()

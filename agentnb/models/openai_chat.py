@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from agentnb.models.base import Request
 from agentnb.models.dialect import Dialect, Limits, Quirks
-from agentnb.models.openai_request import OPTIONS, format_request
+from agentnb.models.openai_bases import azure_base, versioned_bases
+from agentnb.models.openai_options import OPTIONS
+from agentnb.models.openai_request import format_request
 from agentnb.models.openai_stream import parse_stream
 
-__all__ = ["DIALECT", "format_request", "parse_stream"]
+__all__ = ["AZURE", "DIALECT", "format_request", "parse_stream"]
 
 #: Asked in turn by servers that refuse the role before; the last is one that all accept.
 _SYSTEM_ROLES = ("system", "developer", "user")
+#: How servers say that they do not know a field.
+_UNKNOWN = (
+    rb"unrecogni[sz]ed|unknown|unsupported|not supported|not permitted|not allowed|unexpected|extra|invalid param"
+)
 
 
-def _path(request: Request, model: str, quirks: Quirks) -> str:
+def _path(request: Request, model: str, quirks: Quirks) -> str:  # noqa: ARG001  # one path for all
     return "/chat/completions"
 
 
 def _bases(base_url: str) -> tuple[str, ...]:
-    """Where to try, in order: a base URL may be given with its `/v1` or without it."""
-    base = base_url.strip().rstrip("/").removesuffix("/chat/completions")
-    if base.rpartition("/")[2] in ("v1", "v2", "v3", "v4"):
-        return (base,)
-    versioned = f"{base}/v1"
-    return (base, versioned) if "/" in base.partition("://")[2] else (versioned, base)
+    return versioned_bases(base_url, "/chat/completions")
 
 
 def _adapt(quirks: Quirks, status: int, said: bytes) -> Quirks | None:
@@ -37,8 +39,16 @@ def _adapt(quirks: Quirks, status: int, said: bytes) -> Quirks | None:
     role = quirks.system_role
     if b"role" in said and role.encode() in said and role != _SYSTEM_ROLES[-1]:
         return replace(quirks, system_role=_SYSTEM_ROLES[_SYSTEM_ROLES.index(role) + 1])
-    if quirks.max_tokens == "max_tokens" and b"max_completion_tokens" in said:
-        return replace(quirks, max_tokens="max_completion_tokens")
+    return _other_bound(quirks, said)
+
+
+def _other_bound(quirks: Quirks, said: bytes) -> Quirks | None:
+    """The other word for the bound of an answer, where a server does not know this one (each way once)."""
+    new, old = "max_completion_tokens", "max_tokens"
+    if quirks.max_tokens == old and new not in quirks.without and new.encode() in said:
+        return replace(quirks, max_tokens=new)
+    if quirks.max_tokens == new and new.encode() in said and re.search(_UNKNOWN, said):
+        return replace(quirks, max_tokens=old, without=(*quirks.without, new))
     return None
 
 
@@ -52,3 +62,5 @@ DIALECT = Dialect(
     bases=_bases,
     adapt=_adapt,
 )
+#: The same at Azure, where the address is the resource's and the row says what follows it.
+AZURE = replace(DIALECT, name="azure", key_header="api-key", bases=azure_base)

@@ -2,56 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
 from agentnb.errors import UsageError
-from agentnb.messages import (
-    JSON,
-    Audio,
-    Block,
-    Data,
-    File,
-    Image,
-    JSONObject,
-    Message,
-    Opaque,
-    Text,
-    Thinking,
-    ToolCall,
-    ToolResult,
-)
+from agentnb.messages import JSON, Data, JSONObject, Message, Opaque, Text, Thinking, ToolCall, ToolResult
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
+from agentnb.models.openai_options import format_options, tool_name
+from agentnb.models.openai_parts import media_of, part_or_note, plain, user_content, valid_arguments, words
 from agentnb.models.wire import Prefix, WireCache
 
-_AUDIO = {
-    "audio/wav": "wav",
-    "audio/x-wav": "wav",
-    "audio/wave": "wav",
-    "audio/vnd.wave": "wav",
-    "audio/mpeg": "mp3",
-    "audio/mp3": "mp3",
-}
-#: The options that the dialect has words for.
-OPTIONS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "top_k",
-        "max_tokens",
-        "frequency_penalty",
-        "presence_penalty",
-        "seed",
-        "stop",
-        "thinking",
-        "parallel_tool_calls",
-    }
-)
 _UNANSWERED = "This call was not run."
 
 
@@ -62,78 +25,40 @@ class Wire:
     body: bytes = b""
     #: Of an assistant message, the ids it asks answers for; of a tool message, the ids it answers.
     ids: tuple[str, ...] = ()
-    #: Of a tool message: a user message with the media that a tool message cannot hold.
+    #: A user message with the media that a message of a tool or of the model cannot hold.
     media: bytes = b""
 
 
 @dataclass(slots=True)
 class _Turn:
-    """An assistant message with calls, and what followed until the next one."""
+    """An assistant message with calls (and its media), and what followed until the next one."""
 
     ids: tuple[str, ...]
+    media: bytes
     results: list[tuple[Message, Wire]] = field(default_factory=list)
 
 
 def format_request(
     request: Request, *, model: str, quirks: Quirks | None = None, cache: WireCache[Wire] | None = None
 ) -> bytes:
-    """The JSON body of a streaming request; `cache` spares serializing the messages of earlier rounds again."""
+    """The JSON body of a request; `cache` spares serializing the messages of earlier rounds again."""
     quirks = quirks or Quirks()
     streams = request.options.stream is not False
     head: dict[str, object] = {"model": model, "stream": streams}
     if quirks.stream_options and streams:
         head["stream_options"] = {"include_usage": True}
-    if request.tools:
-        head["tools"] = [
-            {
-                "type": "function",
-                "function": {
-                    "name": tool_name(tool.name),
-                    "description": tool.description,
-                    "parameters": dict(tool.parameters),
-                },
-            }
-            for tool in request.tools
-        ]
-        if request.tool_choice != "auto":
-            head["tool_choice"] = _tool_choice(request.tool_choice)
-    head.update(_options(request, quirks))
-    messages = _messages(request.messages, quirks, WireCache() if cache is None else cache)
+    head |= format_options(request, quirks)
     try:
-        return orjson.dumps(head)[:-1] + b',"messages":[' + messages + b"]}"
+        fields = orjson.dumps(head)
     except TypeError as reason:
         raise UsageError(
             f"An option of the request is not JSON: {reason}. Use strings, numbers, lists, dicts."
         ) from None
-
-
-def _options(request: Request, quirks: Quirks) -> dict[str, object]:
-    out: dict[str, object] = {}
-    for name, value in request.options.given().items():
-        match name:
-            case "max_tokens":
-                out[quirks.max_tokens] = value
-            case "thinking":
-                out["reasoning_effort"] = value
-            case "headers" | "query" | "stream" | "body":
-                continue
-            case _:
-                out[name] = value
-    if request.output is not None:
-        wanted = {"name": request.output.name, "schema": dict(request.output.schema), "strict": True}
-        out["response_format"] = {"type": "json_schema", "json_schema": wanted}
-    return out | {k: v for k, v in request.options.body.items() if k != "messages"}
-
-
-def tool_name(name: str) -> str:
-    """The name as the dialect allows it: [A-Za-z0-9_-]{1,64}."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "_"
-
-
-def _tool_choice(choice: str) -> JSON:
-    if choice in ("none", "required"):
-        return choice
-    return {"type": "function", "function": {"name": tool_name(choice)}}
+    try:
+        messages = _messages(request.messages, quirks, WireCache() if cache is None else cache)
+    except TypeError as reason:
+        raise UsageError(f"A message of the conversation cannot be sent as JSON: {reason}.") from None
+    return fields[:-1] + b',"messages":[' + messages + b"]}"
 
 
 def _messages(messages: Sequence[Message], quirks: Quirks, cache: WireCache[Wire]) -> bytes:
@@ -160,9 +85,8 @@ def _messages(messages: Sequence[Message], quirks: Quirks, cache: WireCache[Wire
             case "assistant":
                 pieces += _close(turn, after)
                 settled = i, len(pieces)
-                turn, after = (_Turn(wire.ids) if wire.ids else None), []
-                if wire.body:
-                    pieces.append(wire.body)
+                turn, after = (_Turn(wire.ids, wire.media) if wire.ids else None), []
+                pieces += filter(None, (wire.body, b"" if turn else wire.media))
             case _ if turn is None:
                 pieces.append(wire.body)
             case _:
@@ -191,7 +115,7 @@ def _close(turn: _Turn | None, after: Iterable[bytes]) -> Iterator[bytes]:
             yield _dump(
                 _tool_message(answers.get(call) or ToolResult(call, "", (Text(_UNANSWERED),))) for call in turn.ids
             )
-        yield from (wire.media for _, wire in turn.results if wire.media)
+        yield from filter(None, (turn.media, *(wire.media for _, wire in turn.results)))
     yield from after
 
 
@@ -211,28 +135,46 @@ def _wire(message: Message, quirks: Quirks, looped: bool) -> Wire:
             results = tuple(_results(message))
             return Wire(_dump(map(_tool_message, results)), tuple(r.call_id for r in results), _promoted(results))
         case "system":
-            return Wire(_dump([{"role": quirks.system_role, "content": _plain(message.content)}]))
+            said: JSON = plain(message.content)
+            return Wire(_dump([{"role": quirks.system_role, **_named(message, quirks), "content": said}]))
         case "user":
-            return Wire(_dump([{"role": "user", "content": _user_content(message.content)}]))
+            return Wire(_dump([{"role": "user", **_named(message, quirks), "content": user_content(message.content)}]))
+
+
+def _named(message: Message, quirks: Quirks) -> JSONObject:
+    return {"name": tool_name(message.name)} if message.name and "name" not in quirks.without else {}
 
 
 def _assistant(message: Message, quirks: Quirks, looped: bool) -> Wire:
     own = (message.model or "").partition(":")[0] == quirks.provider
-    calls = message.calls
-    text = _plain(b for b in message.content if isinstance(b, (Text, Data)))
+    calls, media = message.calls, media_of(message.content)
+    text = plain(b for b in message.content if isinstance(b, (Text, Data)))
+    if media:
+        text = _with_note(text, len(media))
     if not text and not calls:
         # An answer that was stopped before its first word; servers refuse an empty one.
         return Wire()
-    out: JSONObject = {"role": "assistant", "content": text or None}
+    out: JSONObject = {"role": "assistant", **_named(message, quirks), "content": text or None}
     thoughts = "".join(b.text for b in message.content if isinstance(b, Thinking))
-    if looped and quirks.reasoning_field and thoughts:
-        out[quirks.reasoning_field] = thoughts
+    if looped and thoughts:
+        out |= _thoughts(thoughts, text, quirks)
     for block in message.content:
-        if isinstance(block, Opaque) and block.provider == quirks.provider:
-            out.update(block.payload)
+        if isinstance(block, Opaque) and block.provider == quirks.provider and "reasoning_details" in block.payload:
+            out |= block.payload
     if calls:
         out["tool_calls"] = [_tool_call(call, own) for call in calls]
-    return Wire(_dump([out]), tuple(call.id for call in calls))
+    shown = [{"type": "text", "text": "From you:"}, *map(part_or_note, media)] if media else []
+    return Wire(_dump([out]), tuple(call.id for call in calls), _from_user(shown))
+
+
+def _thoughts(thoughts: str, text: str, quirks: Quirks) -> JSONObject:
+    match quirks.reasoning_field:
+        case None:
+            return {}
+        case "content":
+            return {"content": f"<think>\n{thoughts}\n</think>\n\n{text}"}
+        case name:
+            return {name: thoughts}
 
 
 def _tool_call(call: ToolCall, own: bool) -> JSONObject:
@@ -240,78 +182,29 @@ def _tool_call(call: ToolCall, own: bool) -> JSONObject:
         **(call.extra or {} if own else {}),
         "id": call.id,
         "type": "function",
-        "function": {"name": tool_name(call.name), "arguments": _valid_arguments(call.arguments)},
+        "function": {"name": tool_name(call.name), "arguments": valid_arguments(call.arguments)},
     }
 
 
-def _valid_arguments(arguments: str) -> str:
-    """Servers parse the arguments of the history too, and refuse the conversation for a call that was cut off."""
-    try:
-        return arguments if isinstance(orjson.loads(arguments), dict) else "{}"
-    except orjson.JSONDecodeError:
-        return "{}"
-
-
 def _tool_message(result: ToolResult) -> JSONObject:
-    text = "\n".join(_words(b) for b in result.content if isinstance(b, (Text, Data)))
-    media = sum(not isinstance(b, (Text, Data)) for b in result.content)
-    if media:
-        text = f"{text}\n({media} attached below)".lstrip()
+    text = "\n".join(words(b) for b in result.content if isinstance(b, (Text, Data)))
+    if media := media_of(result.content):
+        text = _with_note(text, len(media))
     return {"role": "tool", "tool_call_id": result.call_id, "content": text}
 
 
+def _with_note(text: str, media: int) -> str:
+    return f"{text}\n({media} attached below)".lstrip()
+
+
 def _promoted(results: Sequence[ToolResult]) -> bytes:
-    parts: list[JSON] = []
+    parts: list[JSONObject] = []
     for result in results:
-        media = [b for b in result.content if not isinstance(b, (Text, Data))]
-        if media:
+        if media := media_of(result.content):
             parts.append({"type": "text", "text": f"From {result.name or 'the tool'} ({result.call_id}):"})
-            parts += [_part_or_note(block) for block in media]
-    return _dump([{"role": "user", "content": parts}]) if parts else b""
+            parts += map(part_or_note, media)
+    return _from_user(parts)
 
 
-def _part_or_note(block: Block) -> JSONObject:
-    try:
-        return _part(block)
-    except UsageError as reason:
-        # The person did not choose what a tool returns: the model is told, the run goes on.
-        return {"type": "text", "text": f"({reason})"}
-
-
-def _user_content(content: Sequence[Block]) -> JSON:
-    # A string wherever it suffices: many servers know no list of parts.
-    if all(isinstance(block, (Text, Data)) for block in content):
-        return _plain(content)
-    return [_part(block) for block in content if not isinstance(block, (Thinking, Opaque, ToolCall, ToolResult))]
-
-
-def _plain(content: Iterable[Block]) -> str:
-    return "".join(map(_words, content))
-
-
-def _words(block: Block) -> str:
-    match block:
-        case Text(text=text):
-            return text
-        case Data(value=value):
-            return orjson.dumps(value).decode()
-    return ""
-
-
-def _part(block: Block) -> JSONObject:
-    match block:
-        case Image(data=data, media_type=media_type, url=url):
-            return {"type": "image_url", "image_url": {"url": url or _data_url(media_type, data)}}
-        case Audio(data=data, media_type=media_type):
-            if media_type not in _AUDIO:
-                raise UsageError(f"Sound of type {media_type} cannot be sent to this model. Convert it to WAV or MP3.")
-            sound: JSON = {"data": base64.b64encode(data).decode(), "format": _AUDIO[media_type]}
-            return {"type": "input_audio", "input_audio": sound}
-        case File(name=name, data=data, media_type=media_type):
-            document: JSON = {"filename": name, "file_data": _data_url(media_type, data)}
-            return {"type": "file", "file": document}
-    return {"type": "text", "text": _words(block)}
-
-
-def _data_url(media_type: str, data: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+def _from_user(parts: Sequence[JSONObject]) -> bytes:
+    return _dump([{"role": "user", "content": [*parts]}]) if parts else b""

@@ -10,11 +10,12 @@ from agentnb.errors import ModelError, RequestRefused, StreamBroken
 from agentnb.events import ModelEvent
 from agentnb.messages import JSON, Message, Opaque
 from agentnb.models.dialect import Quirks
+from agentnb.models.openai_body import not_json, read_body
 from agentnb.models.openai_calls import ArrivingCall, ArrivingCalls
-from agentnb.models.openai_chunks import is_error, json_or_text, loads_all, usage_of
+from agentnb.models.openai_chunks import NotJson, images_of, is_error, json_or_text, loads_all, usage_of
 from agentnb.models.openai_reasoning import Details, ThinkTags, parts_of, reasoning_of
 from agentnb.models.refusal import Source, refused_in_stream, words_of
-from agentnb.models.sse import Decoder, ServerEvent
+from agentnb.models.sse import ServerEvent
 
 _PLAIN = Quirks()
 _DONE = b"[DONE]"
@@ -22,7 +23,7 @@ _DONE = b"[DONE]"
 _TEXT, _THINKING = "text", "thinking"
 
 
-async def parse_stream(
+def parse_stream(
     blocks: AsyncIterable[bytes],
     *,
     source: Source,
@@ -35,28 +36,7 @@ async def parse_stream(
     `history` is what was asked: an id of a call that occurs there already is replaced by a new one.
     Raises RequestRefused for an error body, StreamBroken for an answer that is cut off or turns into an error.
     """
-    decoder, answer = Decoder(), _Answer(source, model, quirks.think_tags, history)
-    head, whole, is_whole = b"", [], None
-    async for block in blocks:
-        if is_whole is None:
-            # Servers send whole documents where a stream was asked for, under any content type.
-            head += block
-            if not (start := head.lstrip()[:1]):
-                continue
-            block, is_whole = head, start in (b"{", b"[", b"<")
-        if is_whole:
-            whole.append(block)
-            continue
-        for event in answer.feed(decoder.feed(block)):
-            yield event
-        if answer.over:
-            break
-    if is_whole:
-        answer.take_whole(b"".join(whole))
-    elif not answer.over and (last := decoder.flush()) is not None:
-        answer.take_last(last)
-    for event in answer.close():
-        yield event
+    return read_body(blocks, _Answer(source, model, quirks.think_tags, history))
 
 
 class _Answer:
@@ -127,8 +107,10 @@ class _Answer:
 
     def _take(self, chunk: JSON, *, whole: bool = False) -> None:
         if not isinstance(chunk, dict):
-            # What is not an object is an error in plain words, or a list that holds one.
-            if isinstance(chunk, (str, list)):
+            if isinstance(chunk, NotJson):
+                self._error, self.over = not_json(self._source, chunk), True
+            elif isinstance(chunk, (str, list)):
+                # An error in plain words, or a list that holds one.
                 self._fail(chunk)
             return
         self._id = self._id or (str(chunk["id"]) if chunk.get("id") else None)
@@ -157,6 +139,9 @@ class _Answer:
                 self._add_content(thinks, text)
             for thinks, text in parts_of(delta.get("refusal")):
                 self._add_content(thinks, text)
+            for image in images_of(delta):
+                self._join()
+                self._out.append(events.BlockAdded(image))
             self._take_calls(delta, whole=whole)
         finish = choice.get("finish_reason")
         if isinstance(finish, str) and finish:

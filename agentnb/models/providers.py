@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from agentnb.errors import UsageError, nearest
 from agentnb.models.dialect import Dialect, Quirks
 
 
@@ -37,8 +38,31 @@ def load_providers() -> Mapping[str, Provider]:
     return {name: _row(name, row) for name, row in rows.items()}
 
 
+def find(name: str, rows: Mapping[str, Provider]) -> Provider | None:
+    """The row of this name or alias, in capitals or not; None where there is none."""
+    wanted = name.strip().lower()
+    by_alias = (row for row in rows.values() if wanted in row.aliases)
+    return rows.get(wanted) or next(by_alias, None)
+
+
+def with_rows(rows: Mapping[str, Provider], more: Mapping[str, Mapping[str, object]]) -> Mapping[str, Provider]:
+    """The rows, and those that a person wrote; one of theirs takes the place of ours. Raises UsageError."""
+    out = dict(rows)
+    known = {each.name for kind in (Provider, Quirks) for each in fields(kind)} - {"name", "provider", "quirks"}
+    for name, row in more.items():
+        for key in row:
+            if key not in known:
+                raise UsageError(f"The provider {name!r} has a setting {key!r} that there is not.{nearest(key, known)}")
+        if not isinstance(row.get("base_url"), str) and name not in rows:
+            raise UsageError(f'The provider {name!r} needs a base_url: base_url = "https://HOST/v1".')
+        out[name] = _row(name, dict(row))
+    return out
+
+
 def _row(name: str, row: dict[str, object]) -> Provider:
     own = {each.name for each in fields(Quirks)}
     row = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
     quirks = {key: row.pop(key) for key in own & set(row)}
+    if row.get("models_path") == "":
+        row["models_path"] = None  # TOML has no word for nothing
     return Provider(name, quirks=Quirks(name, **quirks), **row)  # type: ignore[arg-type]  # a row of the table

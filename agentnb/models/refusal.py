@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-import orjson
-
-from agentnb.errors import CredentialError, RequestRefused, StreamBroken
+from agentnb.errors import CredentialError, RequestRefused, StreamBroken, nearest
+from agentnb.masking import Mask
 from agentnb.messages import JSON
+from agentnb.models.complaint import Said, from_html, number, parse_body, parse_error
+from agentnb.models.topics import Topic, topic_of
 
-#: Said in words or in `code`, by vendors that give no status of their own in a stream.
-_TRANSIENT = {"server_error", "overloaded", "overloaded_error", "rate_limit_exceeded", "rate_limit_error", "api_error"}
-_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
 _MESSAGE_LENGTH = 400
 
 
@@ -29,65 +26,90 @@ class Source:
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Said:
-    message: str
-    code: str | None = None
-    status: int | None = None
+def refused(
+    source: Source,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    model: str = "",
+    known: Iterable[str] = (),
+) -> RequestRefused:
+    """The error for an HTTP status that is not a success (header names lower-case).
 
-
-def refused(source: Source, status: int, headers: Mapping[str, str], body: bytes) -> RequestRefused:
-    """The error for an HTTP status that is not a success (header names lower-case)."""
-    said = _parse(source, _loads(body))
+    `known` are names of models, of which the nearest to `model` is named where that is not found.
+    """
+    if status == 407:
+        return RequestRefused(
+            f"A proxy on the way to {source.host} asks for a user and a password (HTTP 407). Write them into its "
+            "address: http://USER:PASSWORD@HOST:PORT.",
+            status=status,
+        )
+    said = parse_body(body, lambda text: _clean(source, text))
+    code = said.code or headers.get("x-amzn-errortype", "").partition(":")[0] or None
+    said = _judged(replace(said, code=code), status)
     message = f"{source.provider} refused the request (HTTP {status}): {said.message or 'it gave no reason'}."
-    wait = retry_after(headers)
-    if status in (401, 403):
+    if _is_about_key(said, status):
         return CredentialError(f"{message} {_key_advice(source)}", status=status, code=said.code)
+    advice = _advice(source, status, said, location=headers.get("location", ""))
+    wait = retry_after(headers)
     return RequestRefused(
-        f"{message} {_advice(status, said)}",
+        f"{message}{nearest(model, known) if status == 404 else ''} {advice}",
         status=status,
         code=said.code,
         retryable=_retryable(status, said, headers),
-        retry_after=wait,
+        retry_after=said.wait if wait is None else wait,
     )
 
 
 def refused_in_stream(source: Source, error: JSON, *, begun: bool) -> RequestRefused | StreamBroken:
     """The error for an error object on a 200; `begun` when some of the answer was already given."""
-    said = _parse(source, error)
-    message = said.message or "it gave no reason"
-    status = said.status
-    retryable = _retryable(status, said, {})
+    said = parse_error(error, lambda text: _clean(source, text))
+    said = _judged(said, said.status)
+    message, status = said.message or "it gave no reason", said.status
+    retryable, advice = _retryable(status, said, {}), _advice(source, status, said)
     if begun:
         return StreamBroken(
-            f"{source.provider} broke its answer off: {message}. {_advice(status, said)}",
+            f"{source.provider} broke its answer off: {message}. {advice}",
             status=status,
             code=said.code,
             retryable=retryable,
+            retry_after=said.wait,
         )
-    if status in (401, 403):
+    if _is_about_key(said, status):
         text = f"{source.provider} refused the request: {message}. {_key_advice(source)}"
         return CredentialError(text, status=status, code=said.code)
     return RequestRefused(
-        f"{source.provider} refused the request: {message}. {_advice(status, said)}",
+        f"{source.provider} refused the request: {message}. {advice}",
         status=status,
         code=said.code,
         retryable=retryable,
+        retry_after=said.wait,
     )
+
+
+def _judged(said: Said, status: int | None) -> Said:
+    return (
+        said if said.topic == "quota" else replace(said, topic=topic_of(status, said.code, said.message) or said.topic)
+    )
+
+
+def _is_about_key(said: Said, status: int | None) -> bool:
+    return said.topic == "key" or (status == 403 and said.topic is None)
 
 
 def words_of(source: Source, text: str) -> str:
     """What a page or a text says, on one line."""
-    return _clean(source, _from_html(text))
+    return _clean(source, from_html(text))
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds a server asks to wait: `retry-after-ms`, else `retry-after` in seconds or as an HTTP date."""
-    milliseconds = _number(headers.get("retry-after-ms"))
+    milliseconds = number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     value = headers.get("retry-after")
-    seconds = _number(value)
+    seconds = number(value)
     if seconds is not None or not value:
         return seconds
     # Rare, and it brings a mail parser along.
@@ -99,116 +121,63 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         return None
 
 
-def _number(value: str | None) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def _retryable(status: int | None, said: _Said, headers: Mapping[str, str]) -> bool:
-    if said.code in _NO_MONEY:
+def _retryable(status: int | None, said: Said, headers: Mapping[str, str]) -> bool:
+    if said.topic in ("money", "quota", "length"):
         return False
     match headers.get("x-should-retry"):
         case "true":
             return True
         case "false":
             return False
-    if status is None:
-        return said.code in _TRANSIENT
+    if status is None or said.topic == "moment":
+        return said.topic == "moment"
     return status in (408, 409, 429) or status >= 500
 
 
-def _advice(status: int | None, said: _Said) -> str:
-    if said.code in _NO_MONEY:
-        return "Add credit to the account, or choose another model."
-    if said.code == "context_length_exceeded" or status == 413:
-        return "Shorten the prompt, or begin a new session."
+_ADVICE: Mapping[Topic, str] = {
+    "money": "Add credit to the account, or choose another model.",
+    "quota": "Wait until the quota is renewed, or choose another model.",
+    "length": "Shorten the prompt, or begin a new session.",
+}
+
+
+def _advice(source: Source, status: int | None, said: Said, *, location: str = "") -> str:
+    if said.topic is not None and said.topic in _ADVICE:
+        return _ADVICE[said.topic]
+    if said.topic == "moment" and status is not None:
+        return "Try again later, or choose another model."
     match status:
+        case 404 if source.provider == "ollama" and (name := re.search(r"model ['\"`]([^'\"`]+)['\"`]", said.message)):
+            return f"Fetch it with: ollama pull {name[1]}"
         case 404:
             return "Check the model's name and the base URL."
         case int() if 300 <= status < 400:
-            return "Check the base URL: it points somewhere else."
+            place = _clean(source, location.partition("?")[0])
+            return f"Check the base URL: it points somewhere else{place and f', to {place}'}."
         case int() if status in (408, 409, 429) or status >= 500:
             return "Try again later, or choose another model."
+        case 403:
+            return f"A firewall or a proxy answers in the place of {source.host}. Check the network and the base URL."
         case None:
             return "Try again, or choose another model."
     return "Check the model's name and the options of the request."
 
 
 def _key_advice(source: Source) -> str:
-    if source.key_name:
-        return f"Set {source.key_name} to a key that {source.host} accepts."
-    return f"{source.host} asks for a key: name the variable that holds it with --api-key-name."
-
-
-def _loads(body: bytes) -> JSON:
-    try:
-        value: JSON = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body[:100_000].decode("utf-8", "replace")
-    return value
-
-
-def _parse(source: Source, said: JSON) -> _Said:
-    """The vendor's message, code and status out of any of the shapes they come in."""
-    match said:
-        case str():
-            return _Said(_clean(source, _from_html(said)))
-        case [first, *_]:
-            return _parse(source, first)
-        case {"error": dict() | list() as error}:
-            return _parse(source, error)
-        case dict():
-            message = next((said[k] for k in ("message", "detail", "error", "msg") if said.get(k)), None)
-            inner = _parse(source, message).message
-            code = said.get("code")
-            # OpenRouter puts the HTTP status where others put their own word.
-            word = said.get("type") if code is None or isinstance(code, int) else code
-            status = _status(said.get("status_code")) or _status(said.get("status")) or _status(code)
-            return _Said(_clean(source, _where(said) + inner + _more(said)), _text(word) or _text(code), status)
-    return _Said("")
-
-
-def _where(said: Mapping[str, JSON]) -> str:
-    """The field that pydantic-based servers complain about."""
-    match said.get("loc"):
-        case [*path] if path:
-            return ".".join(map(str, path)) + ": "
-    return ""
-
-
-def _more(said: Mapping[str, JSON]) -> str:
-    """What OpenRouter's upstream really said."""
-    match said.get("metadata"):
-        case {"raw": str() as raw}:
-            return f": {raw}"
-    return ""
-
-
-def _text(value: JSON) -> str | None:
-    return str(value) if isinstance(value, (str, int)) and value != "" else None
-
-
-def _status(value: JSON) -> int | None:
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    return value if isinstance(value, int) and 100 <= value < 600 else None
-
-
-def _from_html(text: str) -> str:
-    if "<" not in text:
-        return text
-    title = re.search(r"(?is)<(title|h1)[^>]*>(.*?)</\1", text)
-    text = title[2] if title else re.sub(r"(?is)<(script|style).*?</\1>|<[^>]*>", " ", text)
-    return re.sub(r"<[^>]*>", " ", text)
+    match source.key_name:
+        case None | "":
+            return f"{source.host} asks for a key: name the variable that holds it with --api-key-name."
+        case name if name.isidentifier():
+            return f"Set {name} to a key that {source.host} accepts."
+        case name if name.startswith("the credential"):
+            stored = name.removeprefix("the credential").strip(" '")
+            return f"Store another one that {source.host} accepts: %credential add {stored}"
+    return f"Use a key that {source.host} accepts."
 
 
 def _clean(source: Source, text: str) -> str:
     """One line, of bounded length, without control characters, the final stop or the key."""
-    for secret in source.secrets:
-        text = text.replace(secret, "[key]")
+    text = Mask(*source.secrets)(text)
     text = " ".join("".join(c if c.isprintable() else " " for c in text[:20_000]).split())
     if len(text) > _MESSAGE_LENGTH:
         text = text[: _MESSAGE_LENGTH - 1] + "…"

@@ -56,6 +56,7 @@ class RemoteModel:
         self._quirks = provider.quirks
         self._bases = self._dialect.bases(base_url or self._own_base())
         self._cache: WireCache[Any] = WireCache()
+        self._media = media.Fitter(self._dialect.limits)
 
     @property
     def name(self) -> str:
@@ -74,7 +75,7 @@ class RemoteModel:
         ConnectionFailed, StreamBroken.
         """
         self._check(request)
-        fitted = await media.fitted(request.messages, self._dialect.limits, http=self._http, model=self.name)
+        fitted = await self._media.fit(request.messages, http=self._http, model=self.name)
         request = replace(request, messages=fitted)
         quirks, bases = self._quirks, self._bases
         while True:

@@ -7,8 +7,9 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
-from agentnb.errors import ModelError, RequestRefused
+from agentnb.errors import ModelError, RequestRefused, UsageError
 from agentnb.events import ModelEvent, Waiting
+from agentnb.models.attempt import shows, whole
 from agentnb.models.base import Model, Request
 
 #: Seconds: the first wait (doubled each time), the longest of ours, the longest that a server may ask for.
@@ -30,7 +31,9 @@ class RetryModel:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._model = model
+        if retries < 0:
+            raise UsageError(f"The number of retries cannot be {retries}. Use 0 for none.")
+        self.model = model
         self._retries = retries
         self._sleep = sleep
         self._jitter = jitter
@@ -38,16 +41,16 @@ class RetryModel:
     @property
     def name(self) -> str:
         """The wrapped model's."""
-        return self._model.name
+        return self.model.name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer. Raises its last error."""
         for attempt in range(self._retries + 1):
             begun = False
             try:
-                async with aclosing(self._model.stream(request)) as events:
+                async with aclosing(whole(self.model, request)) as events:
                     async for event in events:
-                        begun = True
+                        begun = begun or shows(event)
                         yield event
                 return
             except ModelError as error:
@@ -60,7 +63,7 @@ class RetryModel:
     def _wait(self, error: ModelError, attempt: int) -> float:
         asked = error.retry_after
         if asked is None:
-            return min(_LONGEST, _FIRST * 2.0**attempt) * (1 - 0.25 * self._jitter())
+            return min(_LONGEST, _FIRST * 2.0 ** min(attempt, 10)) * (1 - 0.25 * self._jitter())
         if asked > _LONGEST_ASKED:
             raise RequestRefused(
                 f"{self.name} asks to wait {asked:.0f} s before the next request. Run again then, or choose another "

@@ -53,8 +53,10 @@ class Decoder:
 
     def _feed_lines(self, block: bytes) -> list[ServerEvent]:
         out: list[ServerEvent] = []
-        if not self._data and not self._event and block.startswith(b"data: "):
-            out, block = self._feed_plain(block)
+        if not self._data and not self._event and (end := block.rfind(b"\n\n") + 2) > 1:
+            out = self._plain(block[:end]) or self._named(block[:end])
+            if out:
+                block = block[end:]
         *lines, rest = block.split(b"\n")
         for line in lines:
             if line:
@@ -65,14 +67,31 @@ class Decoder:
             self._line.append(rest)
         return out
 
-    def _feed_plain(self, block: bytes) -> tuple[list[ServerEvent], bytes]:
-        """The fast path: what nearly all blocks are, one `data: ` line an event. Returns what it did not take."""
-        end = block.rfind(b"\n\n")
-        parts = block[:end].split(b"\n\n") if end >= 0 else []
-        head = block[: end + 2]
-        if head.count(b"\n") != 2 * len(parts) or head.count(b"\n\ndata: ") != len(parts) - 1:
-            return [], block
-        return [ServerEvent("message", part[6:], self._id) for part in parts], block[end + 2 :]
+    def _plain(self, block: bytes) -> list[ServerEvent]:
+        """The fast path: what nearly all blocks are, one `data: ` line an event. Nothing where it is not so."""
+        if not block.startswith(b"data: "):
+            return []
+        parts = block[:-2].split(b"\n\n")
+        if block.count(b"\n") != 2 * len(parts) or block.count(b"\n\ndata: ") != len(parts) - 1:
+            return []
+        return [ServerEvent("message", part[6:], self._id) for part in parts]
+
+    def _named(self, block: bytes) -> list[ServerEvent]:
+        """The other fast path: an `event: ` line and a `data: ` line an event. Nothing where it is not so."""
+        if not block.startswith(b"event: "):
+            return []
+        parts = block[:-2].split(b"\n\n")
+        if block.count(b"\n") != 3 * len(parts) or block.count(b"\n\nevent: ") != len(parts) - 1:
+            return []
+        out, names = [], {b"event: ": "message"}
+        for part in parts:
+            # Of the lines counted above there are two to each event, if each has one of data.
+            name, found, data = part.partition(b"\ndata: ")
+            if not found:
+                return []
+            event = names.get(name) or names.setdefault(name, name[7:].decode("utf-8", "replace"))
+            out.append(ServerEvent(event, data, self._id))
+        return out
 
     def _field(self, line: bytes) -> None:
         name, _, value = line.partition(b":")

@@ -1,135 +1,62 @@
-"""One `%%agent` cell from its text to its result: parse, fill, run, show, keep."""
+"""One `%%agent` cell from its order to its result: fill, run, show, keep."""
 
 from __future__ import annotations
 
 import json
-import keyword
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 from agentnb import prompting, render
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground, going
-from agentnb.errors import AgentnbError, UsageError, nearest
+from agentnb.errors import AgentnbError, UsageError
 from agentnb.jobs import Run
 from agentnb.messages import JSON, Content, Message
 from agentnb.models.options import Options
 from agentnb.notebook.display import Display
-from agentnb.notebook.options import Option, Parsed, parse, usage
+from agentnb.notebook.options import Parsed
+from agentnb.notebook.orders import Order, amount, model_options
 from agentnb.result import Result
 from agentnb.session import Session
 from agentnb.workspace import Workspace
 
-FORMATS = ("markdown", "text", "code", "json", "html", "math")
-
-MODEL_OPTIONS = (
-    Option("api-base", "base URL of any OpenAI-compatible server, with or without /v1", value="URL"),
-    Option("api-key-name", "environment variable that holds the key", value="ENV"),
-    Option("params", "generation options as JSON: temperature, thinking, …", "p", value="JSON"),
+_KINDS: tuple[Literal["image", "audio"], ...] = ("image", "audio")
+_FILES = (
+    *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".tif", ".tiff"),
+    *(".wav", ".mp3", ".ogg", ".flac", ".m4a", ".aac", ".webm"),
 )
-OPTIONS = (
-    Option("model", "the model for this cell", "m", value="PROVIDER:NAME"),
-    Option("tool", "offer these functions, and no others", "t", "many", "NAME"),
-    Option("no-tools", "offer no tools", kind="flag"),
-    Option("system", "the system prompt", "s"),
-    Option("session", "'new' begins a conversation, 'none' stands alone", value="new|none"),
-    Option("out", "also put the result in this variable", "o", value="VAR"),
-    Option("image", "show the model these figures or image files", "i", "many", "EXPR|PATH"),
-    Option("format", f"how the answer is shown: {', '.join(FORMATS)}", "f", value="FORMAT"),
-    Option("max-rounds", f"stop after so many rounds of tool calls (default {MAX_ROUNDS})", value="N"),
-    Option("max-tokens", "stop the answer after so many tokens", value="N"),
-    Option("dry-run", "send nothing; show the exact messages", kind="flag"),
-    *MODEL_OPTIONS,
-    Option("help", "this text", "h", kind="flag"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a cell asks for, before anything runs."""
-
-    options: Parsed
-    prompt: str
-    variables: tuple[str, ...] = ()
-
-
-def read(line: str, body: str | None) -> Order:
-    """The order in a `%%agent` cell (`body` given) or a `%agent` line. Raises UsageError for a bad one."""
-    magic = "%agent" if body is None else "%%agent"
-    variables = []
-    if assigned := re.match(r"\s*([^\W\d]\w*)\s*=?\s*<<", line):
-        variables.append(_variable(assigned[1], "VAR <<"))
-        line = line[assigned.end() :]
-    options = parse(line, OPTIONS, magic, prompt=body is None)
-    if options.has("help"):
-        return Order(options, "")
-    if body is not None and options.rest:
-        raise UsageError(f"%%agent takes its prompt from the lines below; {options.rest!r} is not an option. {_SEE}")
-    prompt = options.rest if body is None else body.strip("\n")
-    if not prompt.strip():
-        raise UsageError(f"{magic} needs a prompt. {_SEE}")
-    if out := options.one("out"):
-        variables.append(_variable(out, "--out"))
-    shown = options.one("format")
-    if shown and shown not in FORMATS:
-        raise UsageError(
-            f"--format {shown!r} is not known.{nearest(shown, FORMATS)} It is one of {', '.join(FORMATS)}."
-        )
-    return Order(options, prompt, tuple(variables))
-
-
-_SEE = "See %%agent --help"
-_PARAMS = "-p '{\"temperature\": 0}'"
-_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".tif", ".tiff")
-
-
-def _variable(name: str, where: str) -> str:
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise UsageError(f"{where} takes the name of a variable, not {name!r}.")
-    return name
-
-
-def help_text() -> str:
-    """What `%%agent --help` prints."""
-    return usage("%%agent", "[VAR <<] [options]      the lines below are the prompt; {{expr}} is filled in", OPTIONS)
-
-
-def model_options(options: Parsed) -> Options:
-    """The generation options of a line. Raises UsageError for bad JSON, and for an option that does not exist."""
-    text = options.one("params")
-    try:
-        params = json.loads(text) if text else {}
-    except ValueError as error:
-        raise UsageError(f"--params is not valid JSON: {error}. Write it as {_PARAMS}.") from None
-    if not isinstance(params, dict):
-        raise UsageError(f"--params takes a JSON object, such as {_PARAMS}.")
-    limit = options.whole("max-tokens")
-    return Options.read(params if limit is None else {**params, "max_tokens": limit})
 
 
 class CellRun:
     """One cell's run: everything is made ready, and may fail, before anything is sent."""
 
     def __init__(
-        self, workspace: Workspace, order: Order, *, cell: str | None, extra: Mapping[str, object] | None = None
+        self,
+        workspace: Workspace,
+        order: Order,
+        *,
+        cell: str | None,
+        label: str = "",
+        extra: Mapping[str, object] | None = None,
     ) -> None:
         options = order.options
         self._workspace = workspace
         self._order = order
         self._cell = cell
+        self._label = label
         self.options = model_options(options)
         self.foreground = Foreground()
         names = {**workspace.namespace, **(extra or {})}
         self.filled = prompting.fill(order.prompt, names)
-        images = [block for source in options.many("image") or () for block in _image(source, names)]
-        self.prompt = Message("user", (*self.filled.content, *images))
-        self.agent = self._agent(options)
+        self.prompt = Message("user", (*self.filled.content, *_media(options, names)))
+        schema = options.one("schema")
+        self.agent = self._agent(options, prompting.evaluate(schema, names) if schema else None)
         self.session = self._session(options.one("session"))
         self.history = self.session.history(cell) if self.session else ()
 
-    def _agent(self, options: Parsed) -> Agent:
+    def _agent(self, options: Parsed, output: object) -> Agent:
         workspace, name = self._workspace, options.one("model")
         base, key = options.one("api-base"), options.one("api-key-name")
         if name is None and (base or key):
@@ -148,6 +75,8 @@ class CellRun:
             system=options.one("system"),
             max_rounds=MAX_ROUNDS if rounds is None else rounds,
             options=self.options,
+            output=output,
+            max_cost=amount(cost, "--max-cost") if (cost := options.one("max-cost")) else None,
             runner=self.foreground,
         )
 
@@ -184,7 +113,7 @@ class CellRun:
     def _begin(self) -> Run:
         if self.session is not None:  # a new one is the notebook's from now on: not where a mistake came before
             self._workspace.session = self.session
-        return self._workspace.run(self.agent, self.prompt, self.history)
+        return self._workspace.run(self.agent, self.prompt, self.history, cell=self._label)
 
     def _finish(self, run: Run, display: Display) -> Result:
         display.feed(run.take())
@@ -196,7 +125,7 @@ class CellRun:
             failed.transcript = transcript
         if failed is not None:
             raise failed
-        return Result(transcript)
+        return self.agent.result(transcript)
 
 
 def _plain(options: Options) -> dict[str, JSON]:
@@ -210,10 +139,19 @@ def _show(run: Run, display: Display) -> None:
     display.tick()
 
 
-def _image(source: str, names: Mapping[str, object]) -> Sequence[Content]:
+def _media(options: Parsed, names: Mapping[str, object]) -> Iterator[Content]:
+    for kind in _KINDS:
+        for source in options.many(kind) or ():
+            yield from prompting.to_media(_named(source, names, kind), kind)
+
+
+def _named(source: str, names: Mapping[str, object], kind: str) -> object:
+    """What `--image` or `--audio` names: an address, a file, or the value of an expression."""
+    if re.match(r"(https?|data):", source):
+        return source
     path = Path(source).expanduser()
     if path.suffix and path.exists():
-        return prompting.to_blocks(path)
-    if path.suffix.lower() in _PICTURES and not source.isidentifier():
-        raise UsageError(f"--image: there is no file {source!r}. Check the path, from {str(Path.cwd())!r}.")
-    return prompting.fill("{{" + source + "}}", names).content
+        return path
+    if path.suffix.lower() in _FILES and not source.isidentifier():
+        raise UsageError(f"--{kind}: there is no file {source!r}. Check the path, from {str(Path.cwd())!r}.")
+    return prompting.evaluate(source, names)

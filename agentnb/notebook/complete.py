@@ -9,7 +9,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 
 from agentnb.models import weights
 from agentnb.models.providers import load_providers
-from agentnb.notebook import cell
+from agentnb.notebook import orders
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
@@ -55,14 +55,14 @@ class Completer:
         if magic == "%tool":
             return [*(() if earlier else _TOOL_VERBS), *self._functions()]
         if word.startswith("-"):
-            return _flags(cell.OPTIONS if "agent" in magic else cell.MODEL_OPTIONS)
+            return _flags(orders.OPTIONS if "agent" in magic else orders.MODEL_OPTIONS)
         if last in ("-m", "--model") or (magic == "%model" and not earlier):
             return [*_models(), *(["list", "pull"] if magic == "%model" else [])]
         match last:
             case "-t" | "--tool":
                 return self._functions()
             case "-f" | "--format":
-                return cell.FORMATS
+                return orders.FORMATS
             case "--session":
                 return ("new", "none")
         return ()

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 from agentnb.notebook import complete
 from agentnb.notebook.comm import Panel
+from agentnb.notebook.credential_magics import CredentialMagics
 from agentnb.notebook.magics import AgentMagics
+from agentnb.notebook.model_magics import ModelMagics
+from agentnb.notebook.usage_magics import UsageMagics
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -23,6 +26,12 @@ class Extension:
         self._shell = shell
         self.workspace = Workspace(shell.user_ns)
         self.magics = AgentMagics(shell, self.workspace)
+        self._all_magics = (
+            self.magics,
+            ModelMagics(shell, self.workspace),
+            CredentialMagics(shell, self.workspace),
+            UsageMagics(shell, self.workspace),
+        )
         self._panel = Panel(shell, self.workspace)
         self._complete = complete.matcher(self.workspace)
         #: The cells that run now: one, and those that its code runs.
@@ -30,7 +39,7 @@ class Extension:
 
     def load(self) -> None:
         """Hook in."""
-        self._shell.register_magics(self.magics)
+        self._shell.register_magics(*self._all_magics)
         # Before IPython turns `%%agent` into a blocking call.
         self._shell.input_transformers_cleanup.insert(0, self.await_agent)
         self._shell.events.register("pre_run_cell", self._before_cell)
@@ -46,10 +55,11 @@ class Extension:
         self._shell.events.unregister("post_run_cell", self._after_cell)
         if self._shell.Completer is not None:
             self._shell.Completer.custom_matchers.remove(self._complete)
-        for kind, names in self.magics.magics.items():
-            for name in names:
-                self._shell.magics_manager.magics[kind].pop(name, None)
-        self._shell.magics_manager.registry.pop("AgentMagics", None)
+        for magics in self._all_magics:
+            for kind, names in magics.magics.items():
+                for name in names:
+                    self._shell.magics_manager.magics[kind].pop(name, None)
+            self._shell.magics_manager.registry.pop(type(magics).__name__, None)
         self._panel.close()
         self.workspace.close()
 

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 
-from agentnb.bridge import Foreground, going
 from agentnb.errors import UsageError
-from agentnb.jobs import Job
-from agentnb.models import weights
-from agentnb.notebook import cell, show
+from agentnb.notebook import cell, orders, show
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
-from agentnb.notebook.options import Option, parse, usage
+from agentnb.notebook.options import Option
+from agentnb.notebook.publisher import MaskedPublisher
 from agentnb.result import Result
 from agentnb.session import Session
 from agentnb.workspace import Workspace
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _HELP = Option("help", "this text", "h", kind="flag")
-_MODEL = (*cell.MODEL_OPTIONS, _HELP)
 
 
 @magics_class
@@ -46,7 +43,7 @@ class AgentMagics(Magics):
         prepared = self._prepare(line, body)
         if prepared is not None:
             order, run = prepared
-            self._keep(order, await run.attend(self._display(order, run)))
+            self._keep(order, run, await run.attend(self._display(order, run)))
 
     @no_var_expand
     @line_cell_magic
@@ -55,14 +52,15 @@ class AgentMagics(Magics):
         prepared = self._prepare(line, body)
         if prepared is not None:
             order, run = prepared
-            self._keep(order, run.attend_blocked(self._display(order, run)))
+            self._keep(order, run, run.attend_blocked(self._display(order, run)))
 
-    def _prepare(self, line: str, body: str | None) -> tuple[cell.Order, cell.CellRun] | None:
-        order = cell.read(line, body)
+    def _prepare(self, line: str, body: str | None) -> tuple[orders.Order, cell.CellRun] | None:
+        order = orders.read(line, body)
         if order.options.has("help"):
-            show.text(cell.help_text())
+            show.text(orders.help_text())
             return None
-        run = cell.CellRun(self.workspace, order, cell=self.cell_id, extra=self._extra_names())
+        label = f"In [{self.shell.execution_count}]"
+        run = cell.CellRun(self.workspace, order, cell=self.cell_id, label=label, extra=self._extra_names())
         if order.options.has("dry-run"):
             show.dry_run(run)
             return None
@@ -73,63 +71,17 @@ class AgentMagics(Magics):
         history = self.shell.history_manager
         return {"Err": self.errors, **({"In": history.input_hist_raw} if history else {})}
 
-    def _display(self, order: cell.Order, run: cell.CellRun) -> Display:
-        publisher = IPythonPublisher(self.shell)
+    def _display(self, order: orders.Order, run: cell.CellRun) -> Display:
+        publisher = MaskedPublisher(IPythonPublisher(self.shell), self.workspace.mask)
         mode = default_mode(self.workspace.environ, self.shell)
-        return make_display(mode, publisher, run.provenance, format=order.options.one("format") or "markdown")
+        shown = order.options.one("format") or ("json" if run.agent.output else "markdown")
+        return make_display(mode, publisher, run.provenance, format=shown)
 
-    def _keep(self, order: cell.Order, result: Result) -> None:
+    def _keep(self, order: orders.Order, run: cell.CellRun, result: Result) -> None:
         # As the value of an expression would be: `_`, `Out[n]`; shown it is already.
         self.shell.displayhook.update_user_ns(result)  # type: ignore[no-untyped-call]  # IPython has no types here
         for name in order.variables:
-            self.shell.user_ns[name] = result
-
-    # Models
-
-    @no_var_expand
-    @line_magic
-    def model(self, line: str) -> None:
-        """Choose the model that answers; without a name, print the current one."""
-        verb, _, rest = line.strip().partition(" ")
-        if verb == "pull":
-            self._pull(rest.strip() or self.workspace.model_name)
-            return
-        if verb == "list" and not rest.strip():
-            show.models(self.workspace)
-            return
-        name, _, rest = line.strip().partition(" ") if not line.strip().startswith("-") else ("", "", line)
-        options = parse(rest, _MODEL, "%model")
-        if options.has("help"):
-            show.text(usage("%model", "[PROVIDER:NAME] [options] | list | pull [NAME]", _MODEL))
-        elif not name and options.values:
-            raise UsageError("The options of %model go with a model: %model PROVIDER:NAME [options].")
-        elif not name:
-            show.text(self.workspace.model_name)
-        elif options.rest:
-            raise UsageError(f"%model takes one name; {options.rest!r} is one too many. See %model --help")
-        else:
-            chosen = cell.model_options(options)  # first what may be wrong, then the switch
-            self.workspace.use_model(name, api_base=options.one("api-base"), api_key_name=options.one("api-key-name"))
-            self.workspace.options = chosen
-            show.text(f"{self.workspace.model_name} answers from now on.")
-
-    def _pull(self, name: str) -> None:
-        row = weights.find(name.removeprefix("local:"))
-        now, shown = [""], [""]
-
-        def progress(what: str, done: int, total: int) -> None:
-            now[:] = [f"{what} {100 * done // max(total, 1)} %"]
-
-        def tick() -> None:
-            if now != shown:  # each line stays in the notebook file
-                shown[:] = now
-                show.text_in_place(now[0])
-
-        foreground = Foreground()
-        job = Job(self.workspace.background, lambda: weights.fetch(row, progress=progress))
-        with going(job, foreground):
-            foreground.attend_blocked(job.done, tick)
-        show.text_in_place(f"{row.label} is ready in {job.done.result()}\n")
+            self.shell.user_ns[name] = result if run.agent.output is None else result.output
 
     # Conversations
 

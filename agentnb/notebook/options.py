@@ -47,6 +47,17 @@ class Parsed:
             raise UsageError(f"--{name} takes a whole number, not {text!r}.")
         return None if text is None else int(text)
 
+    def number(self, name: str) -> float | None:
+        """A number > 0. Raises UsageError for anything else."""
+        text = self.one(name)
+        try:
+            value = None if text is None else float(text)
+        except ValueError:
+            value = 0.0
+        if value is not None and not 0 < value < 1e9:
+            raise UsageError(f"--{name} takes a number greater than 0, not {text!r}.")
+        return value
+
 
 _TOKEN = re.compile(r"""\s*((?:'[^']*'|"[^"]*"|[^\s'"]|['"](?=\S))+)""")
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Protocol
 
+from agentnb.masking import Mask
+
+#: Characters after which a word is let go: no key is longer.
+_LONGEST_WORD = 4000
+
 
 class Publisher(Protocol):
     """A front end, as a run sees it."""
@@ -48,3 +53,31 @@ class IPythonPublisher:
     def write(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+
+class MaskedPublisher:
+    """A publisher that lets no secret out.
+
+    A word that is still being written is held back, so that a secret that comes in pieces is seen whole.
+    """
+
+    def __init__(self, publisher: Publisher, mask: Mask) -> None:
+        self._publisher = publisher
+        self._mask = mask
+        self._held = ""
+
+    def show(self, data: dict[str, object], metadata: dict[str, object], *, display_id: str, update: bool) -> None:
+        shown = {kind: each if kind.startswith("image/") else self._masked(each) for kind, each in data.items()}
+        self._publisher.show(shown, metadata, display_id=display_id, update=update)
+
+    def write(self, text: str) -> None:
+        text = self._held + text
+        end = max(text.rfind(" "), text.rfind("\n")) + 1
+        if len(text) - end > _LONGEST_WORD:
+            end = len(text)
+        self._held = text[end:]
+        if end:
+            self._publisher.write(self._mask(text[:end]))
+
+    def _masked(self, value: object) -> object:
+        return self._mask.deep(value)  # type: ignore[arg-type]  # bundles are JSON

@@ -1,4 +1,4 @@
-"""Counting tokens and cutting text live here alone, so that a budget means the same everywhere and no cut is silent.
+"""Cutting text lives here alone, so that a budget means the same everywhere and no cut is silent.
 
 Every cut leaves a mark, `… 12,345 of 13,000 characters left out …`, in the text itself: the model, the reader of a
 dry run and `cuts_in` all learn of it from the same words, whoever wrote them (a user's own renderer too).
@@ -6,39 +6,21 @@ dry run and `cuts_in` all learn of it from the same words, whoever wrote them (a
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 
-from agentnb.messages import Audio, Block, Data, File, Image, Opaque, Text, Thinking, ToolCall, ToolResult
+from agentnb.messages import Block
+from agentnb.tokens import BYTES_PER_TOKEN, count_tokens
 
-#: A rule of thumb for English, code and tables; the exact number is the provider's and comes with its answer.
-CHARS_PER_TOKEN = 4
-#: What a picture, a sound or a document is taken to cost; providers charge between 250 and 3,000.
-MEDIA_TOKENS = 2000
+#: How long a text may be for each token of its room.
+CHARS_PER_TOKEN = BYTES_PER_TOKEN
 
 _MARK = re.compile(r"… ([^…\n]+?) left out …")
 
 
 def estimate_tokens(content: str | Iterable[Block]) -> int:
-    """About how many tokens this costs: characters / 4 for words, 2000 for each medium."""
-    if isinstance(content, str):
-        return -(-len(content) // CHARS_PER_TOKEN)
-    return sum(_block_tokens(block) for block in content)
-
-
-def _block_tokens(block: Block) -> int:
-    match block:
-        case Text(text=text) | Thinking(text=text):
-            return estimate_tokens(text)
-        case ToolCall(name=name, arguments=arguments):
-            return estimate_tokens(name + arguments)
-        case ToolResult(content=content):
-            return estimate_tokens(content)
-        case Image() | Audio() | File():
-            return MEDIA_TOKENS
-        case Data(value=value) | Opaque(payload=value):
-            return estimate_tokens(json.dumps(value, ensure_ascii=False))
+    """About how many tokens this costs: bytes / 4 for words, 2000 for each medium."""
+    return count_tokens(content)
 
 
 def mark(left_out: int, total: int, what: str) -> str:

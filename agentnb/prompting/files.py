@@ -16,6 +16,8 @@ _SNIFFED = 512
 _READ_WHOLE = 5_000_000
 #: More than any provider takes for a document or a sound.
 _LARGEST_MEDIUM = 32_000_000
+#: A picture may be larger before it is scaled.
+_LARGEST_READ = 200_000_000
 
 
 def path_blocks(value: pathlib.Path, budget: int) -> tuple[Content, ...]:
@@ -30,6 +32,21 @@ def path_blocks(value: pathlib.Path, budget: int) -> tuple[Content, ...]:
         raise PromptError(f"No file {str(value)!r}.{_near(value)} Paths begin at {os.getcwd()!r}.") from None
     except OSError as error:
         raise PromptError(f"{str(value)!r} cannot be read: {error.strerror or error}.") from None
+
+
+def medium_bytes(value: pathlib.Path) -> bytes:
+    """All of a file that is a picture or a sound. Raises PromptError where it is missing, no file, or too large."""
+    try:
+        if not value.is_file() and value.exists():
+            raise PromptError(f"{str(value)!r} is no file. Give the path of a file.")
+        if (length := value.stat().st_size) > _LARGEST_READ:
+            raise PromptError(f"{str(value)!r} has {size(length)}: {size(_LARGEST_READ)} are the most that is read.")
+        return value.read_bytes()
+    except FileNotFoundError:
+        raise PromptError(f"No file {str(value)!r}.{_near(value)} Paths begin at {os.getcwd()!r}.") from None
+    except (OSError, ValueError) as error:  # ValueError: a null character in a path
+        reason = getattr(error, "strerror", None) or error
+        raise PromptError(f"{str(value)!r} cannot be read: {reason}.") from None
 
 
 def _near(path: pathlib.Path) -> str:

@@ -50,6 +50,14 @@ def fill(template: str, namespace: Mapping[str, object], *, budget: int = 4000) 
     return Filled(lay_out(template, pieces, shown), variables, tuple(cuts))
 
 
+def evaluate(expression: str, namespace: Mapping[str, object]) -> object:
+    """The value of one expression, which leaves the namespace alone. Raises PromptError, as a placeholder does."""
+    match parse(f"{{{{{expression}}}}}"):
+        case [Placeholder() as placeholder]:
+            return _value(placeholder, dict(namespace))
+    raise PromptError(f"{expression!r} is not an expression. {NOTHING_SENT}")
+
+
 def _value(placeholder: Placeholder, scope: dict[str, object]) -> object:
     try:
         return eval(placeholder.code, scope)  # the user's own expression, in the user's own kernel

@@ -2,6 +2,7 @@
 
 from agentnb.render.bundles import FORMATS, Bundle, Format, Piece, Renderer, bundles, footer, plain, summary
 from agentnb.render.record import RUN_MIME, Provenance
+from agentnb.render.spent import money, spent
 
 __all__ = [
     "FORMATS",
@@ -13,6 +14,8 @@ __all__ = [
     "Renderer",
     "bundles",
     "footer",
+    "money",
     "plain",
+    "spent",
     "summary",
 ]

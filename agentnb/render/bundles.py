@@ -16,6 +16,7 @@ from agentnb.render.cards import Section
 from agentnb.render.markdown import fenced, safe
 from agentnb.render.parts import PART_CHARS, Splitter
 from agentnb.render.record import RUN_MIME, Provenance, record
+from agentnb.render.spent import spent
 from agentnb.render.terminal import clean, clip, one_line
 from agentnb.transcript import ToolRun, Transcript
 
@@ -174,11 +175,9 @@ class Renderer:
 
 
 def footer(transcript: Transcript) -> str:
-    """Which model, how many rounds, how many tokens; and how it ended, if not with an answer."""
-    rounds, usage = transcript.rounds, transcript.usage
-    words = [one_line(transcript.model, 100), f"{rounds} round{'s' * (rounds != 1)}"]
-    if usage.total:
-        words.append(f"{usage.total:,} token{'s' * (usage.total != 1)}")
+    """Which model, how many rounds, what they took; and how it ended, if not with an answer."""
+    rounds = transcript.rounds
+    words = [one_line(transcript.model, 100), f"{rounds} round{'s' * (rounds != 1)}", *spent(transcript.usage)]
     if transcript.outcome != "done":
         words.append(_OUTCOMES[transcript.outcome])
     elif transcript.messages and transcript.messages[-1].finish == "content_filter":

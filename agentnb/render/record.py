@@ -70,6 +70,7 @@ def _record(transcript: Transcript, provenance: Provenance, limit: int) -> dict[
             "output": usage.output,
             "cached": usage.cached,
             "reasoning": usage.reasoning,
+            **({} if usage.usd is None else {"usd": usage.usd}),
         },
         "messages": [_message(m, numbers, limit) for m in transcript.messages],
     }

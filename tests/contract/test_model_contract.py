@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import anyio
 import pytest
@@ -15,11 +18,12 @@ from agentnb import events, messages
 from agentnb.errors import StreamBroken
 from agentnb.messages import ToolSpec
 from agentnb.models.base import Model, Request
+from agentnb.models.cassette import CassetteModel
 from agentnb.models.fake import FakeModel, call
 from agentnb.models.http import Http
-from agentnb.models.retry import RetryModel
 from agentnb.transcript import fold
-from tests.contract import openai_chat_script
+from tests.contract import anthropic_script, dashscope_script, gemini_script, ollama_script, openai_chat_script, responses_script
+from tests.contract.wrappers import WRAPPERS
 from tests.provider import Answer, Asked, provider
 from tests.remote import remote
 from tests.streams import collect
@@ -67,9 +71,38 @@ async def _fake() -> AsyncIterator[Case]:
     yield Case(FakeModel(script=script, chunk=3), silent=False)
 
 
+@asynccontextmanager
+async def _recording() -> AsyncIterator[Case]:
+    with tempfile.TemporaryDirectory() as folder:
+        wrap = functools.partial(CassetteModel, path=Path(folder, "cassette.json"), mode="record")
+        async with _remote("openai_chat", openai_chat_script.answer, wrap) as case:
+            yield case
+
+
+@asynccontextmanager
+async def _replayed() -> AsyncIterator[Case]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "cassette.json")
+        async with _remote("openai_chat", openai_chat_script.answer) as case:
+            recording = CassetteModel(case.model, path)
+            asked = [TEXT, CALLS, CUT, *(Request((messages.user(f"number {i}"),)) for i in range(5))]
+            await asyncio.gather(*(collect(recording, request) for request in asked))
+        yield Case(CassetteModel(None, path, mode="replay"), silent=False)
+
+
 MODELS: dict[str, Callable[[], AbstractAsyncContextManager[Case]]] = {
     "openai_chat": lambda: _remote("openai_chat", openai_chat_script.answer),
-    "retry": lambda: _remote("openai_chat", openai_chat_script.answer, RetryModel),
+    "anthropic": lambda: _remote("anthropic", anthropic_script.answer),
+    "dashscope": lambda: _remote("dashscope", dashscope_script.answer),
+    "gemini": lambda: _remote("gemini", gemini_script.answer),
+    "ollama": lambda: _remote("ollama", ollama_script.answer),
+    "responses": lambda: _remote("responses", responses_script.answer),
+    **{
+        name: functools.partial(_remote, "openai_chat", openai_chat_script.answer, wrap)
+        for name, wrap in WRAPPERS.items()
+    },
+    "recording": _recording,
+    "replayed": _replayed,
     "fake": _fake,
 }
 

@@ -120,7 +120,7 @@ def test_an_undefined_name_fails_the_cell_before_anything_is_sent(kernel: Kernel
         ("%%agent -s 'be\nhi", "is never closed"),
         ("%%agent class <<\nhi", "takes the name of a variable, not 'class'"),
         ("%%agent -i no/figure.png\nhi", "there is no file 'no/figure.png'"),
-        ("%model gpt-5", "does not name a model"),
+        ("%model nobody-has-this", "does not name a model"),
         ("%model -p '{}'", "go with a model"),
         ("%%agent --no-tools -t print\nhi", "contradict each other"),
         ("%session old", "takes 'new', or nothing"),

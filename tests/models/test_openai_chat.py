@@ -2,19 +2,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import anyio
 import pytest
 
 from agentnb import events, messages
-from agentnb.errors import ConnectionFailed, CredentialError, RequestRefused, StreamBroken
-from agentnb.models.base import Request
+from agentnb.errors import ConnectionFailed, CredentialError, RequestRefused, StreamBroken, UsageError
+from agentnb.models.base import OutputSpec, Request
 from agentnb.models.dialect import Quirks
 from agentnb.models.http import Http
+from agentnb.models.options import Options
 from agentnb.models.remote import RemoteModel
 from agentnb.transcript import fold
-from tests.provider import Answer, Asked, Provider, chunk, document, provider, says, sse
+from tests.provider import Answer, Asked, Provider, chunk, document, provider, says, sse, tool_call
 from tests.remote import remote
 from tests.streams import collect
 
@@ -113,6 +115,86 @@ async def test_a_system_role_that_a_server_refuses_is_replaced_and_remembered(re
     roles = [asked.json["messages"][0]["role"] for asked in server.requests]
     last = ("system", "developer", "user")[len(refused)]
     assert roles == [*refused, last, last]
+
+
+@pytest.mark.parametrize(
+    ("word", "other", "text"),
+    [
+        ("max_tokens", "max_completion_tokens", "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens'."),
+        ("max_completion_tokens", "max_tokens", "Unrecognized request argument supplied: max_completion_tokens"),
+        ("max_completion_tokens", "max_tokens", "[{'loc': ['body', 'max_completion_tokens'], 'msg': 'Extra inputs'}]"),
+    ],
+)
+async def test_the_other_word_for_the_bound_of_an_answer_is_tried_and_remembered(
+    word: str, other: str, text: str
+) -> None:
+    def answer(asked: Asked) -> Answer:
+        return document({"error": {"message": text}}, 400) if word in asked.json else says("Hello")
+
+    async with _model(answer, quirks=Quirks(max_tokens=word)) as (model, server):
+        for _ in range(2):
+            assert _text((await collect(model, replace(ASK, options=Options(max_tokens=9))))[0]) == "Hello"
+    assert [asked.json.get(other) for asked in server.requests] == [None, 9, 9]
+
+
+async def test_a_server_that_refuses_both_words_is_not_asked_for_ever() -> None:
+    def answer(asked: Asked) -> Answer:
+        word = "max_tokens" if "max_tokens" in asked.json else "max_completion_tokens"
+        other = "max_completion_tokens" if word == "max_tokens" else "max_tokens"
+        return document({"error": {"message": f"Unsupported: {word}. Use {other}, not max_completion_tokens"}}, 400)
+
+    for word in ("max_tokens", "max_completion_tokens"):
+        async with _model(answer, quirks=Quirks(max_tokens=word)) as (model, server):
+            _, error = await collect(model, replace(ASK, options=Options(max_tokens=9)))
+        assert isinstance(error, RequestRefused)
+        assert len(server.requests) <= 3
+
+
+async def test_a_bound_that_is_too_large_is_refused_and_not_sent_in_another_word() -> None:
+    text = "max_completion_tokens is too large: 99. This model supports at most 9 completion tokens."
+    refusal = document({"error": {"message": text}}, 400)
+    async with _model(refusal, quirks=Quirks(max_tokens="max_completion_tokens")) as (model, server):
+        _, error = await collect(model, replace(ASK, options=Options(max_tokens=99)))
+    assert text.rstrip(".") in str(error)
+    assert len(server.requests) == 1
+
+
+async def test_a_schema_that_a_server_refuses_becomes_a_tool_that_must_be_called() -> None:
+    def answer(asked: Asked) -> Answer:
+        if "response_format" in asked.json:
+            return document({"error": {"message": "response_format json_schema is unavailable"}}, 400)
+        call = tool_call(0, '{"x": 1}', "a", asked.json["tool_choice"]["function"]["name"])
+        return Answer([sse(chunk(tool_calls=[call]), chunk("tool_calls"))])
+
+    schema: dict[str, Any] = {"type": "object", "properties": {"x": {"type": "integer"}}}
+    async with _model(answer) as (model, server):
+        for _ in range(2):
+            got, error = await collect(model, replace(ASK, output=OutputSpec("x", schema)))
+            assert error is None
+            assert _text(got) == '{"x": 1}'
+    assert ["response_format" in asked.json for asked in server.requests] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (Options(temperature=1.5), "Unsupported value: 'temperature' does not support 1.5 with this model"),
+        (Options(parallel_tool_calls=False), "'parallel_tool_calls' is not supported"),
+    ],
+)
+async def test_an_option_that_a_model_refuses_is_not_dropped(options: Options, said: str) -> None:
+    async with _model(document({"error": {"message": said}}, 400)) as (model, server):
+        _, error = await collect(model, replace(ASK, options=options))
+    assert said in str(error)
+    assert len(server.requests) == 1
+
+
+async def test_an_option_that_a_provider_does_not_have_is_refused_before_anything_is_sent() -> None:
+    async with _model(says("x"), quirks=Quirks("p", without=("top_k",))) as (model, server):
+        _, error = await collect(model, replace(ASK, options=Options(top_k=3)))
+    assert isinstance(error, UsageError)
+    assert "p:m has no option 'top_k'" in str(error)
+    assert server.requests == []
 
 
 async def test_a_refusal_about_something_else_is_raised_at_once() -> None:

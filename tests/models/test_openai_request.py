@@ -31,11 +31,13 @@ ADD = ToolSpec("add", "Add two numbers.", {"type": "object", "properties": {"x":
 
 
 def _body(*conversation: Message, quirks: Quirks | None = None, **options: Any) -> dict[str, Any]:
-    return orjson.loads(format_request(Request(conversation, **options), model="m", quirks=quirks))
+    body: dict[str, Any] = orjson.loads(format_request(Request(conversation, **options), model="m", quirks=quirks))
+    return body
 
 
 def _sent(*conversation: Message, quirks: Quirks | None = None) -> list[dict[str, Any]]:
-    return _body(*conversation, quirks=quirks)["messages"]
+    sent: list[dict[str, Any]] = _body(*conversation, quirks=quirks)["messages"]
+    return sent
 
 
 def _calls(*ids: str, **options: Any) -> Message:
@@ -69,27 +71,52 @@ def test_a_plain_request() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("choice", "sent"),
-    [
-        ("auto", None),
-        ("none", "none"),
-        ("required", "required"),
-        ("add", {"type": "function", "function": {"name": "add"}}),
-    ],
-)
-def test_a_tool_choice_is_sent_only_with_tools(choice: str, sent: object) -> None:
-    assert _body(messages.user("x"), tools=(ADD,), tool_choice=choice).get("tool_choice") == sent
-    assert "tool_choice" not in _body(messages.user("x"), tool_choice=choice)
-
-
 def test_options_go_through_as_they_are_and_win() -> None:
-    body = _body(messages.user("x"), options=Options(parallel_tool_calls=False, stream=False, body={"messages": []}))
-    assert body["parallel_tool_calls"] is False
+    body = _body(messages.user("x"), options=Options(seed=1, stream=False, body={"messages": [], "seed": 2, "n": 1}))
+    assert (body["seed"], body["n"]) == (2, 1)
     assert "stream_options" not in body
     assert len(body["messages"]) == 1
     with pytest.raises(UsageError, match="is not JSON"):
         _body(messages.user("x"), options=Options(body={"stop": {1, 2}}))  # type: ignore[dict-item]  # the mistake under test
+
+
+def test_a_speaker_has_a_name_where_names_are_known() -> None:
+    conversation = [Message("user", (Text("hi"),), name="Ada L."), Message("assistant", (Text("ho"),), name="bot")]
+    assert [m.get("name") for m in _sent(*conversation)] == ["Ada_L_", "bot"]
+    assert [m.get("name") for m in _sent(*conversation, quirks=Quirks(without=("name",)))] == [None, None]
+
+
+def test_a_picture_that_the_model_made_goes_back_to_it_as_one_that_is_shown() -> None:
+    made = messages.assistant(Image(b"png"), ToolCall("a", "add"), model="p:m")
+    sent = _sent(messages.assistant("here", Image(b"png")), messages.user("bluer"), made, messages.user("and"))
+    assert [(m["role"], m["content"] if isinstance(m["content"], str) else len(m["content"])) for m in sent] == [
+        ("assistant", "here\n(1 attached below)"),
+        ("user", 2),
+        ("user", "bluer"),
+        ("assistant", "(1 attached below)"),
+        ("tool", "This call was not run."),
+        ("user", 2),
+        ("user", "and"),
+    ]
+    assert sent[1]["content"][1] == {"type": "image_url", "image_url": {"url": "data:image/png;base64,cG5n"}}
+
+
+def test_thoughts_in_the_answer_go_back_in_it() -> None:
+    loop = (messages.user("go"), messages.assistant(Thinking("hm"), "let me", ToolCall("a", "add"), model="p:m"))
+    sent = _sent(*loop, quirks=Quirks("p", think_tags=True, reasoning_field="content"))
+    assert sent[1]["content"] == "<think>\nhm\n</think>\n\nlet me"
+
+
+@pytest.mark.parametrize("medium", [Audio(url="https://x/y.wav"), File("y.pdf", url="https://x/y.pdf")])
+def test_a_url_that_cannot_be_sent_is_refused(medium: Audio | File) -> None:
+    with pytest.raises(UsageError, match=r"cannot be sent to this model as a URL\. Give its bytes"):
+        _sent(messages.user("hear", medium))
+
+
+@pytest.mark.parametrize("odd", [Text("half a character: \ud800"), Data({"when": object()})])  # type: ignore[dict-item]  # the mistake under test
+def test_a_message_that_is_no_json_is_refused(odd: Text | Data) -> None:
+    with pytest.raises(UsageError, match="A message of the conversation cannot be sent as JSON"):
+        _sent(messages.user(odd))
 
 
 def test_a_dialect_changes_the_system_role_and_leaves_out_stream_options() -> None:
@@ -214,7 +241,7 @@ def test_reasoning_goes_back_only_within_a_loop_of_calls_and_only_where_it_is_wa
 
 
 def test_what_a_provider_made_goes_back_to_it_alone() -> None:
-    details = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "…"}]}
+    details: dict[str, Any] = {"reasoning_details": [{"type": "reasoning.encrypted", "data": "…"}]}
     call = ToolCall("a", "add", "{}", extra={"extra_content": {"signature": "s"}})
     message = messages.assistant(Opaque("p", details), call, model="p:m")
     own, other = _sent(message, quirks=Quirks("p"))[0], _sent(message, quirks=Quirks("q"))[0]

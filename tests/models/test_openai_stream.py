@@ -8,7 +8,7 @@ import pytest
 
 from agentnb import events, messages
 from agentnb.errors import ModelError, RequestRefused, StreamBroken
-from agentnb.messages import Message, Opaque, Text, Thinking, ToolCall
+from agentnb.messages import Image, Message, Opaque, Text, Thinking, ToolCall
 from agentnb.models.dialect import Quirks
 from agentnb.models.openai_stream import parse_stream
 from agentnb.models.refusal import Source
@@ -306,8 +306,39 @@ async def test_a_stream_that_turns_into_an_error_keeps_what_came_before(last: by
 
 async def test_text_where_json_should_be_is_an_error_that_shows_it() -> None:
     got, error = await _run(sse(chunk(content="part"), done=False) + b"data: Internal Server Error\n\n")
-    assert "Internal Server Error" in str(error)
+    assert isinstance(error, StreamBroken)
+    assert str(error).startswith("openai at example.org sent something that is not JSON: Internal Server Error. ")
+    assert error.retryable
     assert fold(got).text == "part"
+
+
+async def test_pictures_come_wherever_a_server_puts_them() -> None:
+    made = {"type": "image_url", "image_url": {"url": "data:image/jpeg;base64,cG5n"}}
+    broken = {"image_url": {"url": "data:image/png;base64,cG5"}}
+    message = await _message(
+        chunk(content="see", images=[made, {"image_url": "https://x/y.png"}, broken, {"image_url": 1}, "odd"]),
+        chunk(content=[{"type": "text", "text": "and"}, made]),
+        chunk("stop"),
+    )
+    assert message.content == (
+        Text("see"),
+        Image(b"png", "image/jpeg"),
+        Image(url="https://x/y.png"),
+        Text("and"),
+        Image(b"png", "image/jpeg"),
+    )
+
+
+async def test_what_was_read_from_and_put_into_a_cache_is_counted() -> None:
+    async def used(**usage: Any) -> messages.Usage:
+        got, _ = await _run(sse(chunk("stop", usage={"prompt_tokens": 9, **usage})))
+        return fold(got).usage
+
+    assert await used(prompt_tokens_details={"cached_tokens": 3, "cache_write_tokens": 4}) == messages.Usage(
+        9, cached=3, written=4
+    )
+    assert await used(prompt_cache_hit_tokens=5) == messages.Usage(9, cached=5)
+    assert await used(cached_tokens=6) == messages.Usage(9, cached=6)
 
 
 async def test_a_bad_payload_does_not_join_with_its_neighbour() -> None:

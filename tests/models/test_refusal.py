@@ -7,6 +7,7 @@ import pytest
 from inline_snapshot import snapshot
 
 from agentnb.errors import CredentialError, RequestRefused, StreamBroken
+from agentnb.messages import JSON
 from agentnb.models.refusal import Source, refused, refused_in_stream, retry_after
 
 SOURCE = Source("openai", "api.openai.com", "OPENAI_API_KEY", ("sk-secret-123",))
@@ -100,10 +101,267 @@ def test_control_characters_and_endless_reasons_do_not_get_through() -> None:
 
 
 def test_an_error_in_a_stream_is_a_refusal_before_anything_was_said_and_a_break_after() -> None:
-    error = {"error": {"message": "Bad call", "code": "tool_use_failed", "status_code": 400}}
+    error: JSON = {"error": {"message": "Bad call", "code": "tool_use_failed", "status_code": 400}}
     before = refused_in_stream(SOURCE, error, begun=False)
     after = refused_in_stream(SOURCE, error, begun=True)
     assert (type(before), before.status, before.code) == (RequestRefused, 400, "tool_use_failed")
     assert (type(after), after.status, after.code) == (StreamBroken, 400, "tool_use_failed")
     assert refused_in_stream(SOURCE, {"message": "busy", "type": "overloaded_error"}, begun=False).retryable
     assert isinstance(refused_in_stream(SOURCE, {"message": "no", "status_code": 401}, begun=False), CredentialError)
+
+
+VENDORS = {
+    "anthropic overloaded": (
+        529,
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}, "request_id": "req_1"},
+        "overloaded_error",
+        True,
+    ),
+    "anthropic money": (
+        400,
+        {
+            "type": "error",
+            "error": {"type": "invalid_request_error", "message": "Your credit balance is too low to access the API."},
+        },
+        "invalid_request_error",
+        False,
+    ),
+    "gemini key": (
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "API key not valid. Please pass a valid one.",
+                "status": "INVALID_ARGUMENT",
+            }
+        },
+        "INVALID_ARGUMENT",
+        False,
+    ),
+    "gemini busy": (
+        503,
+        [{"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}],
+        "UNAVAILABLE",
+        True,
+    ),
+    "dashscope money": (
+        400,
+        {"code": "Arrearage", "message": "Access denied, please make sure your account is in good standing."},
+        "Arrearage",
+        False,
+    ),
+    "dashscope busy": (
+        429,
+        {"code": "Throttling.RateQuota", "message": "Requests rate limit exceeded", "request_id": "1"},
+        "Throttling.RateQuota",
+        True,
+    ),
+    "ollama": (500, {"error": "llama runner process has terminated"}, None, True),
+    "deepseek money": (
+        402,
+        {"error": {"message": "Insufficient Balance", "type": "unknown_error", "param": None, "code": None}},
+        "unknown_error",
+        False,
+    ),
+    "moonshot money": (
+        429,
+        {"error": {"message": "Your account is suspended", "type": "exceeded_current_quota_error"}},
+        "exceeded_current_quota_error",
+        False,
+    ),
+    "zhipu money": (429, {"error": {"code": "1113", "message": "余额不足或无可用资源包"}}, "1113", False),
+    "minimax money": (
+        200,
+        {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}},
+        "1008",
+        False,
+    ),
+    "xai money": (
+        403,
+        {"code": "The caller does not have permission", "error": "Your team doesn't have any credits yet."},
+        "The caller does not have permission",
+        False,
+    ),
+    "openrouter money": (402, {"error": {"message": "Insufficient credits", "code": 402}}, "402", False),
+    "aws busy": (
+        400,
+        {"__type": "com.amazon.coral.service#ThrottlingException", "message": "Too many requests"},
+        "ThrottlingException",
+        True,
+    ),
+    "aws": (400, {"Message": "The provided model identifier is invalid."}, None, False),
+    "azure filter": (
+        400,
+        {"error": {"code": "content_filter", "message": "Filtered", "innererror": {"code": "ResponsibleAIPolicy"}}},
+        "content_filter",
+        False,
+    ),
+    "azure gateway": (429, {"statusCode": 429, "message": "Rate limit is exceeded."}, None, True),
+    "cloudflare": (
+        400,
+        {"success": False, "errors": [{"code": 5004, "message": "Invalid data"}], "messages": []},
+        "5004",
+        False,
+    ),
+    "problem details": (
+        404,
+        {"type": "https://example.org/problems/none", "title": "Not found", "status": 404, "detail": "No such model"},
+        None,
+        False,
+    ),
+    "oauth": (
+        400,
+        {"error": "invalid_grant", "error_description": "The refresh token has expired."},
+        "invalid_grant",
+        False,
+    ),
+    "message outside": (400, {"error": {"code": "nope"}, "message": "No such thing"}, "nope", False),
+}
+
+
+@pytest.mark.parametrize("name", VENDORS)
+def test_every_vendors_shape_gives_its_words_its_code_and_whether_to_try_again(name: str) -> None:
+    status, body, code, again = VENDORS[name]
+    error = _refused(body, status)
+    assert (error.status, error.code, error.retryable) == (status, code, again)
+    assert "it gave no reason" not in str(error)
+    assert "\n" not in str(error)
+    if "money" in name:
+        assert "Add credit to the account" in str(error)
+    assert isinstance(error, CredentialError) == (name == "gemini key")
+
+
+TOO_LONG = [
+    (400, {"error": {"code": "context_length_exceeded", "message": "Too much"}}),
+    (400, "prompt is too long: 210000 tokens > 200000 maximum"),
+    (400, "input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000"),
+    (413, {"error": {"type": "request_too_large", "message": "Request exceeds the maximum size"}}),
+    (400, "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576)."),
+    (400, {"code": "InvalidParameter", "message": "Range of input length should be [1, 30720]"}),
+    (400, "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens"),
+    (
+        400,
+        {"error": {"type": "exceed_context_size_error", "message": "the request exceeds the available context size"}},
+    ),
+    (500, {"error": "the input length exceeds the context length"}),
+    (400, "Prompt contains 40000 tokens, too large for model with 32768 maximum context length"),
+    (400, "Input is too long for requested model."),
+    (400, "This model's maximum prompt length is 131072 but the request contains 537812 tokens."),
+    (400, "Invalid request: Your request exceeded model token limit: 8192"),
+    (413, {"error": {"code": "rate_limit_exceeded", "message": "Request too large: tokens per minute (TPM)"}}),
+]
+
+
+@pytest.mark.parametrize(("status", "said"), TOO_LONG)
+def test_a_prompt_that_is_too_long_is_known_by_code_or_words(status: int, said: object) -> None:
+    error = _refused(said if isinstance(said, dict) else {"error": {"message": said}}, status)
+    assert "Shorten the prompt" in str(error)
+    assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "max_tokens is too large: 100000. This model supports at most 4096 completion tokens"),
+        (429, "Rate limit reached for tokens per minute: reduce the length of the messages"),
+        (400, "Unsupported value: 'context' is no field"),
+    ],
+)
+def test_what_only_sounds_like_a_long_prompt_is_none(status: int, said: str) -> None:
+    assert "Shorten the prompt" not in str(_refused({"error": {"message": said}}, status))
+
+
+def test_googles_wait_is_in_the_body() -> None:
+    details: list[JSON] = [
+        {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [{"quotaId": "RequestsPerMinute"}]},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"},
+    ]
+    body: JSON = {"error": {"code": 429, "message": "Quota", "status": "RESOURCE_EXHAUSTED", "details": details}}
+    error = _refused(body, 429)
+    assert (error.retry_after, error.retryable, error.code) == (34.07, True, "RESOURCE_EXHAUSTED")
+    assert _refused(body, 429, {"retry-after": "5"}).retry_after == 5
+    assert refused_in_stream(SOURCE, body, begun=False).retry_after == 34.07
+
+
+def test_a_quota_of_the_day_is_not_asked_again() -> None:
+    details = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}, {"retryDelay": "30s"}]
+    body = {"error": {"code": 429, "message": "Quota", "status": "RESOURCE_EXHAUSTED", "details": details}}
+    error = _refused(body, 429)
+    assert not error.retryable
+    assert "Wait until the quota is renewed" in str(error)
+
+
+def test_an_unknown_model_gets_the_nearest_name() -> None:
+    body = b'{"error": {"message": "No such model", "code": "model_not_found"}}'
+    error = refused(SOURCE, 404, {}, body, model="gpt5-mini", known=["gpt-5-mini", "o4"])
+    assert "No such model. Did you mean 'gpt-5-mini'? Check the model's name" in str(error)
+    assert "Did you mean" not in str(refused(SOURCE, 400, {}, body, model="gpt5-mini", known=["gpt-5-mini"]))
+
+
+def test_a_model_that_ollama_lacks_is_fetched_by_a_command() -> None:
+    source = Source("ollama", "127.0.0.1:11434")
+    error = refused(source, 404, {}, b'{"error": "model \\"qwen9\\" not found, try pulling it first"}')
+    assert str(error).endswith("Fetch it with: ollama pull qwen9")
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "end"),
+    [
+        (502, "<html><head><title>502 Bad Gateway</title></head></html>", "Try again later, or choose another model."),
+        (
+            403,
+            "<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>",
+            "A firewall or a proxy answers in the place of api.openai.com. Check the network and the base URL.",
+        ),
+        (404, "<html><body><h1>Not &amp; Found</h1></body></html>", "Check the model's name and the base URL."),
+        (401, "<html><title>401 Authorization Required</title></html>", "a key that api.openai.com accepts."),
+    ],
+)
+def test_a_web_page_is_said_by_its_title_and_never_shown_whole(status: int, page: str, end: str) -> None:
+    error = _refused(page.encode(), status)
+    assert "<" not in str(error)
+    assert str(error).endswith(end)
+    assert isinstance(error, CredentialError) == (status == 401)
+
+
+def test_a_proxy_that_asks_for_a_password_is_not_taken_for_the_provider() -> None:
+    error = _refused(b"<html>proxy</html>", 407)
+    assert str(error) == snapshot(
+        "A proxy on the way to api.openai.com asks for a user and a password (HTTP 407). Write them into its address: "
+        "http://USER:PASSWORD@HOST:PORT."
+    )
+
+
+def test_a_redirect_names_the_place_without_its_query() -> None:
+    error = _refused(b"", 301, {"location": "https://login.example/start?token=abcdef"})
+    assert str(error).endswith("Check the base URL: it points somewhere else, to https://login.example/start.")
+    assert not error.retryable
+
+
+def test_a_stored_credential_is_replaced_by_its_command() -> None:
+    source = Source("openai", "api.openai.com", "the credential 'work'")
+    assert "%credential add work" in str(refused(source, 401, {}, b"{}"))
+    assert "Use a key that" in str(refused(Source("openai", "x", "the argument"), 401, {}, b"{}"))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"error":' * 500 + b"1" + b"}" * 500,
+        b"[" * 900 + b"]" * 900,
+        b'{"status": "' + b"9" * 5000 + b'"}',
+        b"\xff\xfe\x00",
+        b"null",
+        b"[]",
+        b'{"error": [], "message": {"a": 1}}',
+        b'{"details": [1, {"retryDelay": "xs"}, {"violations": [1]}], "error": {"message": null}}',
+        b"<html" + b"<" * 50_000,
+        b"<title>" * 10_000,
+    ],
+)
+@pytest.mark.parametrize("status", [300, 400, 403, 429, 599])
+def test_hostile_bodies_are_refusals_of_one_line(status: int, body: bytes) -> None:
+    error = refused(SOURCE, status, {}, body)
+    assert error.status == status
+    assert "\n" not in str(error)
+    assert len(str(error)) < 700

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import anyio
 import pytest
 
 from agentnb import events, messages
-from agentnb.errors import ConnectionFailed, ModelError, RequestRefused, StreamBroken
+from agentnb.errors import ConnectionFailed, ModelError, RequestRefused, StreamBroken, UsageError
 from agentnb.models.base import Request
 from agentnb.models.fake import FakeModel
 from agentnb.models.retry import RetryModel
@@ -93,3 +94,51 @@ async def test_a_wait_can_be_cancelled() -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
+
+
+class _Scripted:
+    """A model whose streams are lists of events and errors, in turn."""
+
+    name = "fake:scripted"
+
+    def __init__(self, *streams: list[events.ModelEvent | Exception]) -> None:
+        self._streams = list(streams)
+
+    async def stream(self, _: Request) -> AsyncGenerator[events.ModelEvent, None]:
+        for event in self._streams.pop(0):
+            if isinstance(event, Exception):
+                raise event
+            yield event
+
+
+async def test_waits_and_counts_of_the_wrapped_model_show_nothing_of_the_answer() -> None:
+    spent = events.Usage(messages.Usage(3, 0))
+    failing: list[events.ModelEvent | Exception] = [
+        events.Waiting("Loading."),
+        spent,
+        StreamBroken("Empty.", retryable=True),
+    ]
+    model = _Scripted(failing, [events.TextDelta("Hi"), events.MessageEnd("stop")])
+    got, error = await collect(RetryModel(model, sleep=Clock().sleep), ASK)
+    assert error is None
+    assert fold(got).text == "Hi"
+
+
+async def test_an_answer_without_an_end_is_a_broken_one() -> None:
+    model = _Scripted([], [events.TextDelta("Hi")])
+    got, error = await collect(RetryModel(model, sleep=Clock().sleep), ASK)
+    assert fold(got).text == "Hi"
+    assert isinstance(error, StreamBroken)
+    assert "stopped in the middle" in str(error)
+
+
+async def test_many_retries_wait_no_longer_than_eight_seconds() -> None:
+    clock = Clock()
+    busy = [RequestRefused("Busy.", retryable=True)] * 1101
+    await collect(RetryModel(FakeModel(*busy), retries=1100, sleep=clock.sleep, jitter=lambda: 0.0), ASK)
+    assert clock.slept[-1] == 8.0
+
+
+def test_less_than_no_retries_are_refused() -> None:
+    with pytest.raises(UsageError, match="cannot be -1"):
+        RetryModel(FakeModel(), retries=-1)

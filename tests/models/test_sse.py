@@ -20,6 +20,33 @@ def test_a_block_of_plain_events_and_the_beginning_of_the_next_is_read() -> None
     ]
 
 
+def test_a_block_of_named_events_and_the_beginning_of_the_next_is_read() -> None:
+    assert _decode(b"event: a\ndata: 1\n\nevent: \ndata: 2\n\nevent: b\nda", b"ta: 3\n\n") == [
+        ("a", b"1"),
+        ("message", b"2"),
+        ("b", b"3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        (b"event: a\ndata: 1\n\n\nevent: b\ndata: 2\n\n", [("a", b"1"), ("b", b"2")]),
+        (b"event: a\n\nevent: b\ndata: 1\ndata: 2\n\n", [("b", b"1\n2")]),
+        (b"event: a\ndata: 1\n\nevent: b\nid: 7\n\n", [("a", b"1")]),
+        (b"event: a\ndata: 1\n\ndata: 2\nevent: b\n\n", [("a", b"1"), ("b", b"2")]),
+        (b"event: a\n\nevent: b\nid: 7\ndata: 1\n\nevent: c\ndata: 2\n\n", [("b", b"1"), ("c", b"2")]),
+        (b"data: 1\nevent: a\n\nevent: b\n\n", [("a", b"1")]),
+        (b"event: a\ndata: \n\nevent: b\ndata:2\n\n", [("a", b""), ("b", b"2")]),
+    ],
+)
+def test_a_block_that_only_looks_like_named_events_is_read_as_it_is(
+    block: bytes, expected: list[tuple[str, bytes]]
+) -> None:
+    assert _decode(block) == expected
+    assert _decode(*(block[i : i + 1] for i in range(len(block)))) == expected
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])
 @pytest.mark.parametrize("step", [1, 2, 5, 100])
 def test_every_line_ending_works_however_it_is_cut(end: bytes, step: int) -> None:

@@ -14,8 +14,9 @@ from agentnb.jobs import Run
 from agentnb.messages import Message, ToolResult
 from agentnb.models.fake import FakeModel, Turn, call
 from agentnb.notebook import show
-from agentnb.notebook.cell import CellRun, read
+from agentnb.notebook.cell import CellRun
 from agentnb.notebook.display import Display, make_display
+from agentnb.notebook.orders import read
 from agentnb.transcript import Folder, Transcript
 from agentnb.workspace import Workspace
 
@@ -42,8 +43,8 @@ class Watched(Workspace):
         super().__init__({}, environ={})
         self.begun: list[Run] = []
 
-    def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = ()) -> Run:
-        run = super().run(agent, prompt, history)
+    def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = (), *, cell: str = "") -> Run:
+        run = super().run(agent, prompt, history, cell=cell)
         self.begun.append(run)
         if self.hasty:
             run.stop()

@@ -206,7 +206,7 @@ I'll look at the data.
 
 **Gentoo** it is.
 
-openai:gpt-5-mini · 2 rounds · 2,278 tokens
+openai:gpt-5-mini · 2 rounds · 2,278 tokens: 1,942 in, 336 out
 """
     )
 

@@ -7,7 +7,11 @@ from inline_snapshot import snapshot
 from agentnb.messages import Image, Text
 from agentnb.prompting import estimate_tokens, to_blocks
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8 + b"\0\0\0\1" * 2
+#: One pixel.
+PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
+    "0000000a49444154789c636000000002000148afa4710000000049454e44ae426082"
+)
 
 
 def told(value: object, budget: int = 2000) -> str:

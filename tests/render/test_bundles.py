@@ -77,7 +77,7 @@ KeyError: 'Emperor' is not a species of this table. Known: Adelie, Chinstrap, Ge
 
 **Gentoo** it is.
 
-openai:gpt-5-mini · 2 rounds · 2,278 tokens
+openai:gpt-5-mini · 2 rounds · 2,278 tokens: 1,942 in, 336 out
 """
     )
 
@@ -214,4 +214,4 @@ def test_the_text_format_has_nothing_but_text() -> None:
 def test_one_bundle_sums_up_a_run() -> None:
     made = summary(fold(samples.run("<b>Gentoo</b>")))
     assert made["text/markdown"] == "&lt;b>Gentoo&lt;/b>"
-    assert str(made["text/plain"]).endswith("2,278 tokens\n")
+    assert str(made["text/plain"]).endswith("2,278 tokens: 1,942 in, 336 out\n")

@@ -1,0 +1,85 @@
+"""Keep secrets out of everything that is shown or stored: each known one is replaced by "[key]"."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import threading
+from collections.abc import Iterator
+from urllib.parse import quote, quote_plus
+
+from agentnb.messages import JSON
+
+MASKED = "[key]"
+#: Shorter ones are words of the language as well.
+_SHORTEST = 6
+#: What is left of a secret in the middle of other base64 text must still be unmistakable.
+_SHORTEST_INSIDE = 10
+
+
+class Mask:
+    """Replaces the secrets it was told of, as they are and as URLs, JSON and base64 write them. Safe from any thread.
+
+    Secrets of fewer than 6 characters are not looked for.
+    """
+
+    def __init__(self, *secrets: str) -> None:
+        self._lock = threading.Lock()
+        self._forms: frozenset[str] = frozenset()
+        self._pattern: re.Pattern[str] | None = None
+        self.add(*secrets)
+
+    def __repr__(self) -> str:
+        return "Mask()"
+
+    def add(self, *secrets: str) -> None:
+        """Mask these from now on."""
+        forms = {form for secret in secrets for form in _forms(secret.strip())}
+        with self._lock:
+            if forms <= self._forms:
+                return
+            self._forms |= forms
+            # The longest first: a key that begins as another one does is replaced whole.
+            ordered = sorted(self._forms, key=lambda form: (-len(form), form))
+            self._pattern = re.compile("|".join(map(re.escape, ordered)))
+
+    def __call__(self, text: str) -> str:
+        """The text without the secrets."""
+        pattern = self._pattern
+        return text if pattern is None else pattern.sub(MASKED, text)
+
+    def deep(self, value: JSON) -> JSON:
+        """A JSON value without the secrets, in names and in values."""
+        return value if self._pattern is None else self._deep(value)
+
+    def _deep(self, value: JSON) -> JSON:
+        match value:
+            case str():
+                return self(value)
+            case dict():
+                return {self(name): self._deep(each) for name, each in value.items()}
+            case list():
+                return [self._deep(each) for each in value]
+        return value
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How a secret may stand in a text."""
+    if len(secret) < _SHORTEST:
+        return
+    yield secret
+    yield quote(secret, safe="", errors="replace")
+    yield quote(secret, errors="replace")
+    yield quote_plus(secret, errors="replace")
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    raw = secret.encode("utf-8", "surrogatepass")
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(raw).decode()
+        yield encode(raw).decode().rstrip("=")
+        for before in range(3):
+            # Six bits to a letter: what surrounds the secret reaches into the letters at its ends.
+            inside = encode(b"\0" * before + raw).decode()[before + (before > 0) : (before + len(raw)) * 8 // 6]
+            if len(inside) >= _SHORTEST_INSIDE:
+                yield inside

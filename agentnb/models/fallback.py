@@ -1,0 +1,55 @@
+"""Ask another model when one cannot answer, as long as nothing of the answer was shown."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+from agentnb.errors import AgentnbError, ModelError, UsageError
+from agentnb.events import ModelEvent, Waiting
+from agentnb.models.attempt import reworded, shortened, shows, whole
+from agentnb.models.base import Model, Request
+
+_LENGTH = 1000
+
+
+class FallbackModel:
+    """A model that asks `first`, and each of the others in turn where the one before fails.
+
+    Any error moves on, a missing key and an option that a model lacks too; one after the first token is raised as it
+    is. A `Waiting` event says who is asked instead, and the `model` of the answer's end who answered.
+    """
+
+    def __init__(self, first: Model, *others: Model) -> None:
+        self._models = (first, *others)
+
+    @property
+    def name(self) -> str:
+        """The first one's."""
+        return self._models[0].name
+
+    async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """The answer of the first that gives one. Raises the last one's error, which says what the others said."""
+        failures: list[tuple[str, AgentnbError]] = []
+        for at, model in enumerate(self._models):
+            begun = False
+            try:
+                async with aclosing(whole(model, request)) as events:
+                    async for event in events:
+                        begun = begun or shows(event)
+                        yield event
+                return
+            except (ModelError, UsageError) as error:
+                if begun or len(self._models) == 1:
+                    raise
+                failures.append((model.name, error))
+            if at + 1 < len(self._models):
+                yield Waiting(f"{shortened(failures[-1][1])} Asking {self._models[at + 1].name} instead.")
+        raise _last(failures) from failures[-1][1]
+
+
+def _last(failures: Sequence[tuple[str, AgentnbError]]) -> AgentnbError:
+    """The last error, with what those before it said."""
+    said = " ".join(f"{name}: {shortened(error)}" for name, error in failures[:-1])
+    message = f"{failures[-1][1]} Asked before: {said}"
+    return reworded(failures[-1][1], message if len(message) <= _LENGTH else message[: _LENGTH - 1] + "…")

@@ -1,0 +1,113 @@
+"""What a `%%agent` cell asks for, read from its text before anything runs."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import math
+import re
+from dataclasses import dataclass
+
+from agentnb.agent import MAX_ROUNDS
+from agentnb.errors import UsageError, nearest
+from agentnb.models.options import Options
+from agentnb.notebook.options import Option, Parsed, parse, usage
+
+FORMATS = ("markdown", "text", "code", "json", "html", "math")
+
+MODEL_OPTIONS = (
+    Option("api-base", "base URL of any OpenAI-compatible server, with or without /v1", value="URL"),
+    Option("api-key-name", "environment variable that holds the key", value="ENV"),
+    Option("params", "generation options as JSON: temperature, thinking, …", "p", value="JSON"),
+)
+OPTIONS = (
+    Option("model", "the model for this cell", "m", value="PROVIDER:NAME"),
+    Option("tool", "offer these functions, and no others", "t", "many", "NAME"),
+    Option("no-tools", "offer no tools", kind="flag"),
+    Option("system", "the system prompt", "s"),
+    Option("session", "'new' begins a conversation, 'none' stands alone", value="new|none"),
+    Option("out", "also put the result in this variable", "o", value="VAR"),
+    Option("schema", "the answer as an instance of this type: City, list[City], a JSON Schema", value="TYPE"),
+    Option("image", "show the model these figures, pictures or image files", "i", "many", "EXPR|PATH|URL"),
+    Option("audio", "let the model hear these sounds", kind="many", value="EXPR|PATH|URL"),
+    Option("format", f"how the answer is shown: {', '.join(FORMATS)}", "f", value="FORMAT"),
+    Option("max-rounds", f"stop after so many rounds of tool calls (default {MAX_ROUNDS})", value="N"),
+    Option("max-cost", "stop before the call that would cost more than so many USD", value="USD"),
+    Option("max-tokens", "stop the answer after so many tokens", value="N"),
+    Option("dry-run", "send nothing; show the exact messages", kind="flag"),
+    *MODEL_OPTIONS,
+    Option("help", "this text", "h", kind="flag"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a cell asks for, before anything runs."""
+
+    options: Parsed
+    prompt: str
+    variables: tuple[str, ...] = ()
+
+
+def read(line: str, body: str | None) -> Order:
+    """The order in a `%%agent` cell (`body` given) or a `%agent` line. Raises UsageError for a bad one."""
+    magic = "%agent" if body is None else "%%agent"
+    variables = []
+    if assigned := re.match(r"\s*([^\W\d]\w*)\s*=?\s*<<", line):
+        variables.append(_variable(assigned[1], "VAR <<"))
+        line = line[assigned.end() :]
+    options = parse(line, OPTIONS, magic, prompt=body is None)
+    if options.has("help"):
+        return Order(options, "")
+    if body is not None and options.rest:
+        raise UsageError(f"%%agent takes its prompt from the lines below; {options.rest!r} is not an option. {_SEE}")
+    prompt = options.rest if body is None else body.strip("\n")
+    if not prompt.strip():
+        raise UsageError(f"{magic} needs a prompt. {_SEE}")
+    if out := options.one("out"):
+        variables.append(_variable(out, "--out"))
+    shown = options.one("format")
+    if shown and shown not in FORMATS:
+        raise UsageError(
+            f"--format {shown!r} is not known.{nearest(shown, FORMATS)} It is one of {', '.join(FORMATS)}."
+        )
+    return Order(options, prompt, tuple(variables))
+
+
+_SEE = "See %%agent --help"
+_PARAMS = "-p '{\"temperature\": 0}'"
+
+
+def _variable(name: str, where: str) -> str:
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UsageError(f"{where} takes the name of a variable, not {name!r}.")
+    return name
+
+
+def help_text() -> str:
+    """What `%%agent --help` prints."""
+    return usage("%%agent", "[VAR <<] [options]      the lines below are the prompt; {{expr}} is filled in", OPTIONS)
+
+
+def model_options(options: Parsed) -> Options:
+    """The generation options of a line. Raises UsageError for bad JSON, and for an option that does not exist."""
+    text = options.one("params")
+    try:
+        params = json.loads(text) if text else {}
+    except ValueError as error:
+        raise UsageError(f"--params is not valid JSON: {error}. Write it as {_PARAMS}.") from None
+    if not isinstance(params, dict):
+        raise UsageError(f"--params takes a JSON object, such as {_PARAMS}.")
+    limit = options.whole("max-tokens")
+    return Options.read(params if limit is None else {**params, "max_tokens": limit})
+
+
+def amount(text: str, what: str) -> float:
+    """USD, as `0.05` or `$0.05`. Raises UsageError, in the name of `what`, for anything else."""
+    try:
+        usd = float(text.removeprefix("$"))
+    except ValueError:
+        usd = math.nan
+    if not (math.isfinite(usd) and usd >= 0):
+        raise UsageError(f"{what} takes an amount in USD, such as 0.05, not {text!r}.")
+    return usd
