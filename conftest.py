@@ -74,3 +74,19 @@ def pytest_make_collect_report(
     if mark in _required() and report.skipped:
         _refuse_skip(report, str(mark))
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How many recorded cases of each family passed; none is left out in silence."""
+    counts: dict[str, dict[str, int]] = {}
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            file = report.nodeid.partition("::")[0]
+            if file.startswith("tests/conformance/") and getattr(report, "when", "call") in ("call", "setup"):
+                family = counts.setdefault(Path(file).stem.removeprefix("test_"), {})
+                family[outcome] = family.get(outcome, 0) + 1
+    if counts:
+        terminalreporter.section("recorded cases", sep="-")
+        for family, found in sorted(counts.items()):
+            said = ", ".join(f"{count} {outcome}" for outcome, count in found.items())
+            terminalreporter.write_line(f"{family:<14} {said}")
