@@ -26,6 +26,7 @@ class Mask:
 
     def __init__(self, *secrets: str) -> None:
         self._lock = threading.Lock()
+        self._known: frozenset[str] = frozenset()
         self._forms: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
         self.add(*secrets)
@@ -35,11 +36,15 @@ class Mask:
 
     def add(self, *secrets: str) -> None:
         """Mask these from now on."""
-        forms = {form for secret in secrets for form in _forms(secret.strip())}
+        new = {secret.strip() for secret in secrets} - self._known
+        if not new:
+            return
+        forms = {form for secret in new for form in _forms(secret)}
         with self._lock:
-            if forms <= self._forms:
-                return
+            self._known |= new
             self._forms |= forms
+            if not self._forms:
+                return
             # The longest first: a key that begins as another one does is replaced whole.
             ordered = sorted(self._forms, key=lambda form: (-len(form), form))
             self._pattern = re.compile("|".join(map(re.escape, ordered)))

@@ -30,7 +30,7 @@ from agentnb.models.keys import Credentials
 from agentnb.models.meter import Budget, BudgetModel
 from agentnb.models.options import Options
 from agentnb.models.preset import PresetModel
-from agentnb.models.providers import load_providers, with_rows
+from agentnb.models.providers import Provider, load_providers, with_rows
 from agentnb.models.resolve import Models
 from agentnb.models.settings import read_stack
 from agentnb.models.stack import stack
@@ -103,7 +103,12 @@ class Workspace:
     @functools.cached_property
     def credentials(self) -> Credentials:
         """The keys of this person: those kept, and those in the environment."""
-        return Credentials(self.environ, mask=self.mask)
+        self.mask.add(*self.settings.hidden)
+        return Credentials(self.environ, providers=self._rows.values(), mask=self.mask)
+
+    @functools.cached_property
+    def _rows(self) -> Mapping[str, Provider]:
+        return with_rows(load_providers(), self.settings.providers)
 
     @functools.cached_property
     def models(self) -> Models:
@@ -114,7 +119,7 @@ class Workspace:
             credentials=self.credentials.find,
             cards=self.cards,
             base_dir=self._base_dir,
-            providers=with_rows(load_providers(), self.settings.providers),
+            providers=self._rows,
             mask=self.mask,
         )
 
@@ -219,6 +224,8 @@ class Workspace:
 
     def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = (), *, cell: str = "") -> Run:
         """A run on the workspace's own loop; `start` it. `cell` is the name it is counted under."""
+        # A tool may print what no model was ever sent.
+        self.mask.add(*self.credentials.secrets())
         run_id = uuid.uuid4().hex
         run = Run(
             run_id,

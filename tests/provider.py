@@ -12,13 +12,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Answer:
-    """What is sent: each block is one HTTP chunk. `end`: "whole", "cut" (closed half-way) or "silent" (left open)."""
+    """What is sent: each block is one HTTP chunk.
+
+    `end`: "whole", "cut" (closed half-way), "silent" (left open), "closed" (whole, and then closed without a word).
+    """
 
     blocks: Sequence[bytes] = ()
     status: int = 200
     content_type: str = "text/event-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
-    end: Literal["whole", "cut", "silent"] = "whole"
+    end: Literal["whole", "cut", "silent", "closed"] = "whole"
 
 
 @dataclass(frozen=True)
@@ -115,11 +118,11 @@ class Provider:
         if answer.end == "silent":
             await reader.read()
             self.disconnected.set()
-        if answer.end != "whole":
+        if answer.end not in ("whole", "closed"):
             return False
         writer.write(b"0\r\n\r\n")
         await writer.drain()
-        return True
+        return answer.end == "whole"
 
     async def close(self) -> None:
         for task in list(self._tasks):

@@ -34,6 +34,8 @@ events
 
 transcript
 codec
+config
+masking
 protocol
 tokens
 
@@ -43,11 +45,11 @@ tools: base
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling media < .
 render: parts spent terminal < calls cards markdown record < bundles < .
-models: attempt canonical kept key_shapes rates anthropic_blocks anthropic_options documents download engine examples http openai_bases openai_calls openai_chunks \
+models: failures private_files routes signing topics < complaint vault < attempt canonical kept key_shapes rates anthropic_blocks anthropic_options documents download engine examples http openai_bases openai_calls openai_chunks \
   openai_parts openai_reasoning refusal sse strict structured truncation wire < cached checks dashscope_chunks dashscope_growth fallback limits recording timeouts arriving decision dialect gemini_chunks multi_agent openai_body turns weights < anthropic_request anthropic_stream constrained dashscope_stream fake pictures \
   gemini_request gemini_stream ollama_request ollama_stream openai_options openai_stream responses_stream providers retry preset balance cassette < stack \
-  dashscope_request openai_request responses_request < cards anthropic credentials dashscope gemini local media ollama openai_chat responses < dialects settings entries meter < \
-  remote listing < resolve
+  dashscope_request openai_request responses_request < cards anthropic credentials dashscope gemini local media ollama openai_chat responses < dialects settings entries keybook meter < \
+  remote listing keys < resolve
 session
 ledger
 
@@ -86,19 +88,22 @@ _VALIDATION = {"pydantic", "pydantic_core", "typing_extensions"}
 THIRD_PARTY: dict[str, set[str]] = {
     "bridge": {"nest_asyncio2"},
     "codec": {"pydantic"},
+    "config": {"platformdirs"},
     "models.anthropic_blocks": {"orjson"},
     "models.anthropic_request": {"orjson"},
     "models.arriving": {"orjson"},
     "models.cards": {"orjson"},
+    "models.complaint": {"orjson"},
     "models.dashscope_request": {"orjson"},
     "models.dashscope_stream": {"orjson"},
     "models.documents": {"orjson"},
     "models.download": {"httpx"},
     "models.engine": {"xllamacpp"},
+    "models.failures": {"aiohttp", "httpx"},
     "models.fake": {"orjson"},
     "models.formatting.forms": {"orjson"},
     "models.gemini_request": {"orjson"},
-    "models.http": {"aiohttp", "httpx", "httpx_aiohttp"},
+    "models.http": {"httpx", "httpx_aiohttp"},
     "models.listing": {"orjson"},
     "models.ollama_request": {"orjson"},
     "models.ollama_stream": {"orjson"},
@@ -106,9 +111,12 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.openai_chunks": {"orjson"},
     "models.openai_parts": {"orjson"},
     "models.openai_request": {"orjson"},
-    "models.refusal": {"orjson"},
+    "models.private_files": {"orjson"},
     "models.responses_request": {"orjson"},
     "output": {"jsonschema", "pydantic"},
+    "models.routes": {"httpx"},
+    "models.signing": {"orjson"},
+    "models.vault": {"keyring", "orjson"},
     "models.weights": {"platformdirs"},
     "notebook.comm": {"comm"},
     "notebook.complete": {"IPython"},
@@ -133,7 +141,7 @@ LATE = {"__init__": {"agentnb.notebook.extension"}}
 
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
 HEAVY = {
-    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "markdown_it", "matplotlib", "mcp",
+    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "keyring", "markdown_it", "matplotlib", "mcp",
     "nest_asyncio2", "numpy", "pandas", "platformdirs", "polars", "pydantic", "xllamacpp",
 }  # fmt: skip
 
@@ -147,6 +155,7 @@ LONG_FUNCTIONS: dict[str, int] = {}
 BROAD_EXCEPTS: dict[str, int] = {
     "calling": 1,  # a tool's failure is a result that the model reads
     "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
+    "models.vault": 1,  # keyrings fail in ways of their own; the file serves, or the person is told
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
     "pixels": 1,  # what Pillow raises for damaged bytes has no common name
     "prompting.figures": 1,  # from here on: the user's own objects are asked to show themselves

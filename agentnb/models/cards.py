@@ -143,6 +143,10 @@ class Cards:
                 return replace(card, name=name, price=price)
         return Card(name, price=Price(0, 0)) if free else None
 
+    def names_of(self, provider: str) -> tuple[str, ...]:
+        """The models of a provider, by their own names."""
+        return tuple(card.name.partition(":")[2] for card in self if card.name.startswith(f"{provider}:"))
+
     def providers_of(self, model: str) -> tuple[str, ...]:
         """The providers that a model's name alone leads to."""
         family = next((provider for start, provider in _FAMILIES.items() if model.startswith(start)), None)

@@ -96,9 +96,9 @@ class Credential:
             )
         given = set(self.secrets)
         if self.type == "custom_header":
-            bad = next((name for name in given if not _HEADER_NAME.fullmatch(name)), None)
-            if bad is not None or not given:
-                raise CredentialError(f"A custom_header credential takes names of headers, not {str(bad or '')!r}.")
+            # What is none is not repeated: it may be the key, in the wrong place.
+            if not given or not all(map(_HEADER_NAME.fullmatch, given)):
+                raise CredentialError("A credential of type custom_header is made of headers' names and their values.")
             return
         needed, more = _FORMS[self.type]
         if not any(form <= given <= form | more for form in needed):

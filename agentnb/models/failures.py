@@ -29,6 +29,18 @@ def named_failures(error: Callable[[BaseException], ModelError]) -> Iterator[Non
         raise error(reason) from None  # the frames below hold the key, and say nothing that the message does not
 
 
+def hung_up(reason: BaseException) -> bool:
+    """Whether the other side closed the connection before it said anything."""
+    import httpx
+
+    kinds: tuple[type[BaseException], ...] = (ConnectionResetError, BrokenPipeError, httpx.RemoteProtocolError)
+    with contextlib.suppress(ImportError):
+        import aiohttp
+
+        kinds = (*kinds, aiohttp.ServerDisconnectedError)
+    return any(isinstance(cause, kinds) for cause in _causes(reason))
+
+
 def not_reached(host: str, reason: BaseException, *, proxy: str | None = None) -> ConnectionFailed:
     """The error for a host that gave no answer; `proxy` is the one on the way, without its password."""
     for cause in _causes(reason):
@@ -89,6 +101,9 @@ def _of_host(host: str, cause: BaseException) -> ConnectionFailed | None:
             return ConnectionFailed(
                 f"No answer from {host} in time. Check the address and the network, or try again.", retryable=True
             )
+    if hasattr(cause, "request_info"):
+        # aiohttp's own words for this hold the URL, which may hold a key.
+        return ConnectionFailed(f"{host} does not answer in HTTP. Check the address, or try again.", retryable=True)
     return None
 
 

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 
 from agentnb.config import Settings
 from agentnb.errors import ConnectionFailed, StreamBroken, UsageError
-from agentnb.models.failures import broken, named_failures, not_reached
+from agentnb.models.failures import broken, hung_up, named_failures, not_reached
 from agentnb.models.routes import host_of, leads_inside, proxy_for, trusted
 
 if TYPE_CHECKING:
@@ -130,13 +130,28 @@ class Http:
                 extensions={"timeout": {**self._timeout, "connect": connect} if connect else self._timeout},
             )
             del headers  # a traceback that shows local variables must not show the key; httpx's own Headers hide it
-            response = await way.transport.handle_async_request(request)
+            response = await self._send(way, request)
         blocks = _blocks(response, host)
         try:
             yield Reply(response.status_code, response.headers, blocks)
         finally:
             await blocks.aclose()
             await response.aclose()
+
+    async def _send(self, way: _Way, request: httpx.Request) -> httpx.Response:
+        """Send; and again at once where a connection that was kept from an earlier answer turns out to be closed.
+
+        Some servers announce that they keep a connection, and close it all the same (llama.cpp does).
+        """
+        import httpx
+
+        kept, way.used[:] = bool(way.used), [True]
+        try:
+            return await way.transport.handle_async_request(request)
+        except (httpx.TransportError, OSError) as reason:
+            if not (kept and hung_up(reason)):
+                raise
+            return await way.transport.handle_async_request(request)
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
@@ -160,12 +175,14 @@ class Http:
 
 
 class _Way(NamedTuple):
-    """How a URL is reached. `proxy` is named as errors name it; `headers` are what it is told with each request."""
+    """How a URL is reached. `proxy` is named as errors name it; `headers` are what it is told with each request; `used`
+    holds something once it was reached."""
 
     transport: httpx.AsyncBaseTransport
     target: httpx.URL
     proxy: str | None
     headers: Mapping[str, str]
+    used: list[bool]
 
 
 class _Pool:
@@ -200,7 +217,7 @@ class _Pool:
                 self._transports[key] = self._new(target.scheme, proxy, False if plain else self._ssl())
             # A tunnel is asked for once; without one the proxy reads each request itself.
             headers = _shown_to(httpx.URL(proxy)) if proxy and target.scheme == "http" else _NO_HEADERS
-            self._reached[url] = _Way(self._transports[key], target, host_of(proxy) if proxy else None, headers)
+            self._reached[url] = _Way(self._transports[key], target, host_of(proxy) if proxy else None, headers, [])
         return self._reached[url]
 
     def _new(self, scheme: str, proxy: str | None, verify: ssl.SSLContext | bool) -> httpx.AsyncBaseTransport:

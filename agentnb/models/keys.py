@@ -69,6 +69,9 @@ class Credentials:
         book = self._book.read()
         if provider.name in book.disabled:
             raise _disabled(provider.name, provider.name)
+        if key_name == provider.name and key_name not in book.entries:
+            # As the list calls what is in the provider's own variable.
+            key_name = None
         if key_name is not None and key_name not in book.entries:
             return self._from_environment(replace(provider, key=key_name, key_names=(), key_required=True))
         own = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,8 @@ class RemoteModel:
     `base_url` is another server that speaks the provider's dialect. `credential` is asked at each call (by default
     the variable that the provider's row names, in `environ`); it raises CredentialError where there is none. What a
     server turns out not to accept (usage in streams, the system role, the base URL, a schema) is tried another way
-    once, and remembered. `connect` is the seconds to wait for a connection.
+    once, and remembered. `connect` is the seconds to wait for a connection, `known` the names of the provider's models,
+    of which the nearest is named where there is none of this name.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class RemoteModel:
         environ: Mapping[str, str] = os.environ,
         card: Card | None = None,
         connect: float | None = None,
+        known: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._model = model
         self._provider = provider
@@ -51,6 +53,7 @@ class RemoteModel:
         self._environ = environ
         self._card = card
         self._connect = connect
+        self._known = known
         self._credential = credential or (lambda: from_environment(provider, environ))
         self._dialect = DIALECTS[provider.dialect] if isinstance(provider.dialect, str) else provider.dialect
         self._quirks = provider.quirks
@@ -92,7 +95,8 @@ class RemoteModel:
                             yield event
                     return
                 said = await reply.read()
-            refusal = refused(source, reply.status, reply.headers, said)
+            known = self._known() if reply.status == 404 else ()
+            refusal = refused(source, reply.status, reply.headers, said, model=self._model, known=known)
             if reply.status in (404, 405) and len(bases) > 1 and b"model_not_found" not in said:
                 bases = bases[1:]
             else:
@@ -161,6 +165,8 @@ class RemoteModel:
         if isinstance(refusal, CredentialError):
             raise refusal
         lesson = self._dialect.adapt(quirks, status, said.lower())
+        if lesson is None and refusal.code == "context_length_exceeded":
+            raise refusal
         if lesson is None and request.output is not None and status in (400, 404, 422, 501):
             # Whatever was said: without the schema the same question may be welcome. If it is not, that is said.
             lesson = replace(quirks, structured="tool")

@@ -29,9 +29,7 @@ from agentnb.models.retry import RetryModel
 #: Not behind HTTP, so no rows.
 _OWN = ("fake", "local", "replay")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
 _MADE = "made when asked for"
-
 #: Makes a model of the name that was asked for.
 Factory: TypeAlias = Callable[[str], Model]
 #: The credential for a provider, or the one of this name; None where it asks for none. Raises CredentialError.
@@ -181,9 +179,9 @@ class Models:
         close = difflib.get_close_matches(name, [*self._providers, *_OWN, *aliases], n=1, cutoff=0.5)
         meant = rows.find(close[0], self._providers) if close else None
         hint = f" Did you mean {close[0]!r}?" if close else ""
-        needs = f" It needs {meant.key}." if meant and meant.key and meant.key_required else ""
+        hint += f" It needs {meant.key}." if meant and meant.key and meant.key_required else ""
         known = ", ".join(sorted([*self._providers, *_OWN]))
-        raise UsageError(f"Unknown provider {name!r}.{hint}{needs} There are: {known}.")
+        raise UsageError(f"Unknown provider {name!r}.{hint} There are: {known}.")
 
     def _from_environment(self, row: Provider, key_name: str | None) -> Credential | None:
         if key_name:
@@ -207,8 +205,7 @@ class Models:
         provider, model = self._split(name)
         match provider:
             case "replay":
-                path = self._base_dir / model
-                return partial(CassetteModel, None, path, mode="replay", mask=self._mask)
+                return partial(CassetteModel, None, self._base_dir / model, mode="replay", mask=self._mask)
             case "fake":
                 return partial(FakeModel.load, self._base_dir / model, name=f"fake:{model}")
             case "local":
@@ -240,6 +237,7 @@ class Models:
             # Of what another server has under this name, nothing is known.
             card=self.cards.find(f"{row.name}:{model}") if where.api_base is None else None,
             connect=where.connect,
+            known=partial(self.cards.names_of, row.name),
         )
         return RetryModel(remote)
 
@@ -265,8 +263,8 @@ def open_model(
     base_dir: Path | None = None,
 ) -> Model:
     """The model of this name, by nothing but the rows of the providers: see `Models.open`."""
-    models = Models(http=http or Http(), environ=environ, base_dir=base_dir)
-    return models.open(name, api_base=api_base, api_key_name=api_key_name, api_key=api_key)
+    opener = Models(http=http or Http(), environ=environ, base_dir=base_dir)
+    return opener.open(name, api_base=api_base, api_key_name=api_key_name, api_key=api_key)
 
 
 def _is_model(given: object) -> TypeGuard[Model]:

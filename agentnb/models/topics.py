@@ -60,6 +60,8 @@ _KEY = re.compile(
     r"invalid|missing)|security token included in the request is (?:invalid|expired)|authentication fails",
     re.IGNORECASE,
 )
+#: Counts only where nothing better is known.
+_MOMENT = re.compile(r"rate limit|overloaded|(?:try|retry) again|temporarily|timed? ?out|capacity|busy", re.IGNORECASE)
 
 
 def topic_of(status: int | None, code: str | None, words: str) -> Topic | None:
@@ -75,7 +77,7 @@ def topic_of(status: int | None, code: str | None, words: str) -> Topic | None:
         return "length"
     if status == 401 or (_KEY.search(words) and _fits("key", status)):
         return "key"
-    if named.startswith(_PASSING) and _fits("moment", status):
+    if (named.startswith(_PASSING) and _fits("moment", status)) or (status is None and _MOMENT.search(words)):
         return "moment"
     return None
 

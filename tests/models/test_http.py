@@ -8,9 +8,13 @@ import sys
 import anyio
 import pytest
 
+from agentnb import messages
 from agentnb.errors import ConnectionFailed, ModelError, StreamBroken
+from agentnb.models.base import Request
 from agentnb.models.http import Http
-from tests.provider import Answer, document, provider
+from tests.provider import Answer, document, provider, says
+from tests.remote import remote
+from tests.streams import collect
 
 pytestmark = pytest.mark.anyio
 
@@ -209,3 +213,33 @@ async def test_the_stock_transport_serves_where_aiohttp_is_missing(monkeypatch: 
         error = raised
     await http.aclose()
     assert "Nothing answers at" in str(error)
+
+
+async def test_a_kept_connection_that_turns_out_closed_is_made_anew_at_once() -> None:
+    async with provider(says("Hello", end="closed")) as server:
+        http = Http()
+        model = remote("m", http=http, base_url=server.url)
+        outcomes = [await collect(model, Request((messages.user("hi"),))) for _ in range(4)]
+        await http.aclose()
+    assert [error for _, error in outcomes] == [None] * 4
+    assert len(server.requests) == 4
+    assert server.connections == 4
+
+
+async def test_a_first_connection_that_closes_without_a_word_is_not_tried_twice() -> None:
+    attempts = 0
+
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal attempts
+        attempts += 1
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    http = Http()
+    model = remote("m", http=http, base_url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1")
+    _, error = await collect(model, Request((messages.user("hi"),)))
+    await http.aclose()
+    server.close()
+    await server.wait_closed()
+    assert isinstance(error, ConnectionFailed)
+    assert attempts == 1

@@ -283,6 +283,16 @@ def test_googles_wait_is_in_the_body() -> None:
     assert refused_in_stream(SOURCE, body, begun=False).retry_after == 34.07
 
 
+def test_an_error_in_a_stream_that_has_no_status_is_known_by_its_words() -> None:
+    busy: JSON = {"base_resp": {"status_code": 1002, "status_msg": "rate limit, try again later"}}
+    assert refused_in_stream(SOURCE, busy, begun=False).retryable
+    assert not refused_in_stream(SOURCE, {"message": "No such option"}, begun=False).retryable
+    spent: JSON = {"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}
+    assert not refused_in_stream(SOURCE, spent, begun=True).retryable
+    assert isinstance(refused_in_stream(SOURCE, {"type": "authentication_error"}, begun=False), CredentialError)
+    assert "_error" in str(refused_in_stream(SOURCE, {"type": "authentication_error"}, begun=False).code)
+
+
 def test_a_quota_of_the_day_is_not_asked_again() -> None:
     details = [{"violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]}, {"retryDelay": "30s"}]
     body = {"error": {"code": 429, "message": "Quota", "status": "RESOURCE_EXHAUSTED", "details": details}}
