@@ -51,6 +51,7 @@ check: $(STAMP) ## format, lint, types, generated files, architecture; quick
 	step lint $(BIN)/ruff check --quiet .; \
 	step types $(BIN)/mypy --no-error-summary; \
 	step "generated files" $(BIN)/python extension/protocol.py --check; \
+	step "tables in docs" $(BIN)/python -m docs.tables --check; \
 	step architecture $(BIN)/python -m pytest -q --no-header tests/test_architecture.py; \
 	test -z "$$failed"
 

@@ -65,6 +65,7 @@ class Agent:
         self.model = open_model(model, http=Http()) if isinstance(model, str) else model
         self.tools: dict[str, Tool] = {tool.name: tool for tool in map(as_tool, tools)}
         self.system = system
+        self._system: Message | None = None
         self.max_rounds = max_rounds
         self.options = options if isinstance(options, Options) else Options.read(options or {})
         self.output = _output(output)
@@ -152,13 +153,19 @@ class Agent:
     def request(self, so_far: Sequence[Message]) -> Request:
         """What the model is asked after `so_far`."""
         specs = tuple(tool.spec(self.namespace) for tool in self.tools.values())
-        head = (messages.system(self.system),) if self.system else ()
+        head = (self._told(self.system),) if self.system else ()
         card = self.cards.find(self.model.name)
         output = self.output.spec if self.output else None
         asked = Request((*head, *so_far), specs, options=self.options, output=output)
         if card is None or card.context is None:
             return asked
         return fit(asked, card.context, output=self.options.max_tokens, count=self._count)
+
+    def _told(self, system: str) -> Message:
+        # The same message at every round: what was made of one is kept for as long as it lives.
+        if self._system is None or self._system.text != system:
+            self._system = messages.system(system)
+        return self._system
 
     def _count(self, what: Message | ToolSpec) -> int:
         # A message is counted once: a long conversation is asked again and again.

@@ -13,6 +13,7 @@ from agentnb.errors import ToolError, nearest
 from agentnb.events import Event
 from agentnb.messages import JSON, Content, Message, Text, ToolCall
 from agentnb.tools.base import Tool, ToolContext, ToolReturn
+from agentnb.tools.capture import printable
 
 _OWN = str(Path(__file__).parent)
 
@@ -79,7 +80,7 @@ class Calling:
         except SystemExit:  # let through, it would end the loop, and the kernel with it
             return _failure("the tool called sys.exit()")
         except Exception as error:  # a tool's failure is a result that the model reads
-            put(events.ToolOutput(call.id, Text(_traceback(error))))
+            put(events.ToolOutput(call.id, Text(printable(_traceback(error)))))
             return _failure(f"{type(error).__name__}: {error}")
 
     def _accept(self, call: ToolCall, cut: bool) -> tuple[Tool, dict[str, JSON]]:
@@ -104,7 +105,9 @@ def _failure(reason: str) -> ToolReturn:
 
 
 def _result(call: ToolCall, out: ToolReturn) -> messages.ToolResult:
-    return messages.ToolResult(call.id, call.name, out.content, out.is_error, out.handle)
+    # What no JSON can hold would end this run, and every one that continues it.
+    content = (Text(printable(block.text), block.extra) if isinstance(block, Text) else block for block in out.content)
+    return messages.ToolResult(call.id, call.name, tuple(content), out.is_error, out.handle)
 
 
 def _traceback(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,7 @@ class Settings:
 def home(environ: Mapping[str, str]) -> Path:
     """The folder of settings and credentials: $AGENTNB_HOME, else where this system keeps such things."""
     if given := environ.get("AGENTNB_HOME", "").strip():
-        return Path(given).expanduser().absolute()
+        return Path(os.path.expanduser(given)).absolute()
     import platformdirs
 
     return Path(platformdirs.user_config_dir("agentnb", appauthor=False))
@@ -95,7 +96,7 @@ def _load(file: Path) -> dict[str, object]:
         return tomllib.loads(file.read_text("utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as reason:
+    except (ValueError, RecursionError) as reason:
         raise UsageError(f"{file} is not TOML: {reason}. Mend it there.") from None
     except OSError as reason:
         raise UsageError(f"{file} cannot be read: {reason.strerror}. Make it a file that you may read.") from None
@@ -133,7 +134,7 @@ def _hosts(value: object, where: str) -> tuple[str, ...]:
 def _bundle(value: object, where: str) -> Path:
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"{where} takes the path of a file of certificates (PEM).")
-    return Path(value.strip()).expanduser()
+    return Path(os.path.expanduser(value.strip()))
 
 
 def _seconds(value: object, where: str) -> float:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 from agentnb.messages import JSON
@@ -56,17 +56,22 @@ class Mask:
 
     def deep(self, value: JSON) -> JSON:
         """A JSON value without the secrets, in names and in values."""
-        return value if self._pattern is None else self._deep(value)
+        return value if self._pattern is None else masked(value, self)
 
-    def _deep(self, value: JSON) -> JSON:
-        match value:
-            case str():
-                return self(value)
-            case dict():
-                return {self(name): self._deep(each) for name, each in value.items()}
-            case list():
-                return [self._deep(each) for each in value]
-        return value
+
+def masked(value: JSON, mask: Callable[[str], str], *, names: bool = True, but: str | None = None) -> JSON:
+    """A JSON value with its texts as `mask` gives them, those in `names` too; what is under the name `but` stays."""
+    match value:
+        case str():
+            return mask(value)
+        case dict():
+            return {
+                mask(name) if names else name: each if name == but else masked(each, mask, names=names, but=but)
+                for name, each in value.items()
+            }
+        case list():
+            return [masked(each, mask, names=names, but=but) for each in value]
+    return value
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from agentnb.errors import UsageError
 from agentnb.messages import JSON, JSONObject
@@ -17,7 +19,13 @@ if TYPE_CHECKING:
 
 #: Providers want an object; anything else is wrapped under this name.
 _WRAPPED = "response"
+_DEFINITIONS = ("$defs", "definitions")
 _SCHEMA_WORDS = {"type", "properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "$schema", "items"}
+_DECODER = json.JSONDecoder()
+_OPENING = re.compile(r"[{\[]")
+#: How many beginnings of JSON are looked at: words without end hold no answer.
+_TRIED = 1_000
+_FENCE = re.compile(r"```[\w-]*[^\S\n]*\n(.*?)```", re.DOTALL)
 #: How many of the mistakes are told: the model needs to see the pattern, not all of them.
 _TOLD = 5
 
@@ -70,15 +78,28 @@ class Output:
             kind.check_schema(dict(schema))
         except jsonschema.SchemaError as reason:
             raise UsageError(f"This JSON Schema is not valid: {reason.message}. Correct it.") from None
+        if (lost := _lost_reference(schema)) is not None:
+            raise UsageError(f"This JSON Schema refers to {lost!r}, which it does not hold. Define it under '$defs'.")
         self._validator = kind(schema)
         return dict(schema)
 
     def parse(self, text: str) -> object:
-        """The instance that an answer is. Raises Mismatch."""
-        value = _json_in(text)
+        """The instance that an answer is: the first JSON in it that is valid. Raises Mismatch."""
+        first: Mismatch | None = None
+        for value in _values(text.strip()):
+            try:
+                return self._read(value)
+            except Mismatch as mistake:
+                first = first or mistake
+        raise first or Mismatch("it is not JSON" if text.strip() else "it is empty")
+
+    def _read(self, value: JSON) -> object:
         if self._wraps and isinstance(value, dict) and set(value) == {_WRAPPED}:
             value = value[_WRAPPED]
-        return self._validated(value) if self._adapter is None else self._instance(value)
+        try:
+            return self._validated(value) if self._adapter is None else self._instance(value)
+        except RecursionError:
+            raise Mismatch("it is nested too deeply") from None
 
     def _instance(self, value: JSON) -> object:
         from pydantic import ValidationError
@@ -104,35 +125,41 @@ class Output:
         )
 
 
-def _json_in(text: str) -> JSON:
-    """The JSON value of an answer: all of it, what a code fence holds, or the first one between words."""
-    found: list[JSON] = []
-    for candidate in _candidates(text.strip()):
-        try:
-            value, _ = json.JSONDecoder().raw_decode(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, (dict, list)):
-            return value
-        found.append(value)
-    if found:
-        return found[0]
-    raise Mismatch("it is not JSON" if text.strip() else "it is empty")
+def _values(text: str) -> Iterator[JSON]:
+    """The JSON values of an answer: those of its code fences, then all others; a lone number or text comes last."""
+    fenced = _FENCE.findall(text)
+    pieces = [text, *fenced] if text.startswith(("{", "[")) else [*fenced, text]
+    for piece in pieces:
+        yield from _documents(piece)
+    for piece in pieces:
+        with contextlib.suppress(ValueError, RecursionError):
+            value, _ = _DECODER.raw_decode(piece)
+            if not isinstance(value, (dict, list)):
+                yield value
 
 
-def _candidates(text: str) -> Iterator[str]:
-    yield text
-    yield from re.findall(r"```[\w-]*\s*\n(.*?)```", text, re.DOTALL)
-    for begin in re.finditer(r"[{\[]", text):
-        yield text[begin.start() :]
-        if begin.start() > 10_000:  # words without end hold no answer
+def _documents(text: str) -> Iterator[JSON]:
+    """The objects and lists between words. What is within one that is broken or cut off is not the answer."""
+    at = 0
+    for _ in range(_TRIED):
+        if (begin := _OPENING.search(text, at)) is None:
             return
+        try:
+            value, at = _DECODER.raw_decode(text, begin.start())
+        except json.JSONDecodeError as broken:
+            if broken.msg.startswith("Unterminated string"):
+                return
+            at = max(broken.pos, begin.end())
+        except (ValueError, RecursionError):  # a number of thousands of digits, nesting beyond reason
+            return
+        else:
+            yield value
 
 
 def _wrapped(schema: JSONObject) -> JSONObject:
     """An object with the schema under one key; its definitions stay at the root, where references look for them."""
-    inner = {key: value for key, value in schema.items() if key != "$defs"}
-    hoisted = {"$defs": schema["$defs"]} if "$defs" in schema else {}
+    inner = {key: value for key, value in schema.items() if key not in _DEFINITIONS}
+    hoisted = {key: schema[key] for key in _DEFINITIONS if key in schema}
     return {
         "type": "object",
         "properties": {_WRAPPED: inner},
@@ -140,6 +167,34 @@ def _wrapped(schema: JSONObject) -> JSONObject:
         "additionalProperties": False,
         **hoisted,
     }
+
+
+def _lost_reference(schema: Mapping[str, JSON]) -> str | None:
+    """A reference into the schema that leads nowhere; None where all lead somewhere."""
+    waiting: list[JSON] = [dict(schema)]
+    while waiting:
+        match waiting.pop():
+            case list(each):
+                waiting += each
+            case dict(part):
+                waiting += part.values()
+                reference = part.get("$ref")
+                if isinstance(reference, str) and reference.startswith("#/") and not _leads(reference, schema):
+                    return reference
+    return None
+
+
+def _leads(reference: str, schema: Mapping[str, JSON]) -> bool:
+    place: object = schema
+    for step in unquote(reference[2:]).split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(place, list) and name.isdecimal() and int(name) < len(place):
+            place = place[int(name)]
+        elif isinstance(place, Mapping) and name in place:
+            place = place[name]
+        else:
+            return False
+    return True
 
 
 def _rooted(schema: JSONObject) -> JSONObject:

@@ -17,14 +17,15 @@ from agentnb import config
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground
 from agentnb.config import Settings
+from agentnb.errors import UsageError
 from agentnb.jobs import LoopThread, Run
 from agentnb.ledger import Entry, Ledger
 from agentnb.masking import Mask
 from agentnb.messages import Message
 from agentnb.models import listing
+from agentnb.models.attempt import shortened
 from agentnb.models.base import Model
 from agentnb.models.cards import Card, Cards
-from agentnb.models.cassette import CassetteModel
 from agentnb.models.http import Http
 from agentnb.models.keys import Credentials
 from agentnb.models.meter import Budget, BudgetModel
@@ -125,9 +126,13 @@ class Workspace:
 
     def cap(self, usd: float | None) -> None:
         """Let all runs of this notebook, those before among them, cost no more than this; None: what they cost."""
-        self._budget = None if usd is None else Budget(usd, of="this notebook", raise_by="%usage cap USD")
-        if self._budget is not None:
-            self._budget.spent = self.ledger.total().usd or 0.0
+        capped = None if usd is None else Budget(usd, of="this notebook", raise_by="%usage cap USD")
+        if capped and (old := self._budget):
+            # Runs in progress settle with the one they began under.
+            old.limit, capped = capped.limit, old
+        elif capped:
+            capped.spent = self.ledger.total().usd or 0.0
+        self._budget = capped
 
     @property
     def budget(self) -> Budget | None:
@@ -175,9 +180,10 @@ class Workspace:
         """
         wrapped = read_stack(settings, open_model=self.open_model, base_dir=self._base_dir, mask=self.mask)
         if base is None:
-            model: Model = CassetteModel(None, wrapped.pop("replay"), mode="replay", mask=self.mask)
-        else:
-            model = self.models.open(base, api_base=api_base, api_key_name=api_key_name, connect=connect)
+            if "replay" not in wrapped:
+                raise UsageError(f"{name!r} stands for no model: name the one to ask, or a cassette to replay.")
+            base = f"replay:{wrapped.pop('replay')}"
+        model = self.models.open(base, api_base=api_base, api_key_name=api_key_name, connect=connect)
         model = stack(model, **wrapped)
         self.models.register(name, PresetModel(model, options) if options and options.given() else model)
 
@@ -229,7 +235,7 @@ class Workspace:
         run_id = uuid.uuid4().hex
         run = Run(
             run_id,
-            _title(prompt),
+            shortened(prompt.text, 60),
             agent.model.name,
             self.background,
             lambda: agent.stream(prompt, history=history, run_id=run_id),
@@ -292,8 +298,3 @@ class Workspace:
         if self._last is None:
             return PanelState(self.model_name, tools, runs)
         return PanelState(self.model_name, tools, runs, last_line(self._last), self._last.error)
-
-
-def _title(prompt: Message) -> str:
-    words = " ".join(prompt.text.split())
-    return words if len(words) <= 60 else words[:59] + "…"

@@ -1,4 +1,4 @@
-"""Runs the tutorials as tests (`pytest --nbval`): on the scripted model, each display once, with a history."""
+"""Runs the tutorials as tests (`pytest --nbval`): each on its cassette, each display once, with a history."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None]:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AGENTNB_MODEL", "fake:script.json")
+        patch.setenv("AGENTNB_MODEL", f"replay:cassettes/{item.path.stem}.json")
         patch.setenv("AGENTNB_DISPLAY", "static")
         return (yield)
 

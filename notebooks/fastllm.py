@@ -6,18 +6,20 @@ stream is `delta.text` until `done`.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KEY = "fk-1234567890"
 
 
+@functools.cache
 def serve() -> str:
-    """Start the server in the background; returns its address."""
+    """The address of the server, which runs in the background from the first call on."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _FastLLM)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
@@ -34,7 +36,7 @@ class _FastLLM(BaseHTTPRequestHandler):
             whole = {"id": "resp_123", "output": _output(asked), "usage": _usage(asked)}
             self._reply(200, [json.dumps(whole).encode()])
 
-    def _reply(self, status: int, blocks: Any, kind: str = "application/json") -> None:
+    def _reply(self, status: int, blocks: Iterable[bytes], kind: str = "application/json") -> None:
         self.send_response(status)
         self.send_header("content-type", kind)
         self.end_headers()
@@ -49,13 +51,17 @@ class _FastLLM(BaseHTTPRequestHandler):
 
 
 def _chunks(asked: dict[str, Any]) -> Iterator[bytes]:
+    """The answer word by word; calls come whole, with the last chunk."""
     output = _output(asked)
-    deltas = [{"text": piece} for piece in re.findall(r"\S+\s*", output["text"] or "")]
-    deltas += [{"tool_call": call} for call in output["tool_calls"] or ()]
-    for number, delta in enumerate(deltas, 1):
-        done = number == len(deltas)
-        chunk = {"id": "resp_123", "delta": delta, "done": done, **({"usage": _usage(asked)} if done else {})}
-        yield f"data: {json.dumps(chunk)}\n\n".encode()
+    words = re.findall(r"\S+\s*", output["text"])
+    for text in words[:-1]:
+        yield _event({"id": "resp_123", "delta": {"text": text}, "done": False})
+    last = {"text": "".join(words[-1:]), "tool_calls": output["tool_calls"]}
+    yield _event({"id": "resp_123", "delta": last, "done": True, "usage": _usage(asked)})
+
+
+def _event(chunk: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(chunk)}\n\n".encode()
 
 
 def _output(asked: dict[str, Any]) -> dict[str, Any]:
@@ -63,9 +69,9 @@ def _output(asked: dict[str, Any]) -> dict[str, Any]:
     tools = {tool["name"]: tool["parameters"] for tool in asked.get("tools") or ()}
     name = asked.get("tool_choice") if asked.get("tool_choice") in tools else next(iter(tools), None)
     if name is None or last["role"] == "tool":
-        return {"text": f"You said: {last['content']}", "tool_calls": None}
+        return {"text": f"You said: {last['content']}", "tool_calls": []}
     call = {"id": "call_1", "name": name, "arguments": json.dumps(_found(last["content"], tools[name]))}
-    return {"text": None, "tool_calls": [call]}
+    return {"text": "", "tool_calls": [call]}
 
 
 def _found(text: str, schema: dict[str, Any]) -> dict[str, Any]:

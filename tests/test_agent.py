@@ -12,11 +12,16 @@ import pytest
 
 from agentnb import events
 from agentnb.agent import Agent
+from agentnb.codec import dump_json
 from agentnb.errors import RequestRefused, RunInterrupted, StreamBroken
-from agentnb.messages import Message, Text, Thinking, ToolCall, ToolResult, Usage, user
+from agentnb.messages import Data, Message, Text, Thinking, ToolCall, ToolResult, ToolSpec, Usage, user
 from agentnb.models.base import Request
+from agentnb.models.dialect import Quirks
+from agentnb.models.dialects import DIALECTS
 from agentnb.models.fake import FakeModel, call
 from agentnb.models.options import Options
+from agentnb.models.wire import WireCache
+from agentnb.tools.base import ToolReturn
 from agentnb.tools.function import tool
 from agentnb.transcript import Transcript, fold
 
@@ -364,3 +369,37 @@ async def test_a_tool_that_gives_up_the_run_takes_the_others_along() -> None:
     with anyio.fail_after(5), pytest.raises(asyncio.CancelledError):
         await agent.run("x")
     assert stopped.is_set()
+
+
+async def test_the_system_prompt_is_the_same_message_at_every_round() -> None:
+    # What was made of the beginning of a conversation is kept by the identity of its messages.
+    model = FakeModel(call("add", a=1, b=1), "2", "3")
+    agent = Agent(model, tools=[add], system="Be brief.", namespace={})
+    await agent.run("1 + 1?")
+    assert model.requests[0].messages[0] is model.requests[1].messages[0]
+    agent.system = "Be long."
+    await agent.run("1 + 2?")
+    assert model.requests[2].messages[0] == Message("system", (Text("Be long."),))
+
+
+async def test_what_no_json_can_hold_never_ends_a_run_through_a_tool() -> None:
+    def odd() -> object:
+        """A file whose name is no Unicode."""
+        raise ValueError("no file \udc80.txt")
+
+    class Raw:
+        name, parallel = "raw", False
+
+        def spec(self, _namespace: object) -> ToolSpec:
+            return ToolSpec("raw", "", {})
+
+        async def call(self, _arguments: object, _context: object) -> ToolReturn:
+            return ToolReturn((Text("\ud800"), Data({"n": 2**70})))
+
+    model = FakeModel([call("odd"), call("raw")], "ok")
+    run = await Agent(model, tools=[odd, Raw()], namespace={}).run("x")
+    for dialect in DIALECTS.values():
+        body = dialect.format_request(model.requests[1], model="m", quirks=Quirks(), cache=WireCache())
+        assert b"1180591620717411303424" in body
+    assert "no file ?.txt" in results(run.messages)[0].text
+    dump_json(run.transcript)

@@ -44,11 +44,11 @@ tools: base
 
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling media < .
-render: parts spent terminal < calls cards markdown record < bundles < .
-models: failures private_files routes signing topics < complaint vault < attempt canonical kept key_shapes rates anthropic_blocks anthropic_options documents download engine examples http openai_bases openai_calls openai_chunks \
-  openai_parts openai_reasoning refusal sse strict structured truncation wire < cached checks dashscope_chunks dashscope_growth fallback limits recording timeouts arriving decision dialect gemini_chunks multi_agent openai_body turns weights < anthropic_request anthropic_stream constrained dashscope_stream fake pictures \
+render: parts pieces spent terminal < calls cards markdown record < media < bundles < .
+models: failures private_files routes signing topics < complaint vault < attempt canonical estimate kept key_shapes rates anthropic_blocks documents download engine examples http openai_bases openai_calls openai_chunks \
+  openai_parts openai_reasoning refusal sse strict structured truncation wire < anthropic_options cached checks dashscope_chunks dashscope_growth fallback limits recording timeouts arriving decision dialect gemini_chunks multi_agent openai_body turns weights < anthropic_request anthropic_stream constrained dashscope_stream fake pictures \
   gemini_request gemini_stream ollama_request ollama_stream openai_options openai_stream responses_stream providers retry preset balance cassette < stack \
-  dashscope_request openai_request responses_request < cards anthropic credentials dashscope gemini local media ollama openai_chat responses < dialects settings entries keybook meter < \
+  dashscope_request openai_request responses_request < cards anthropic credentials dashscope gemini media ollama openai_chat responses < dialects local settings entries keybook meter < \
   remote listing keys < resolve
 session
 ledger
@@ -74,8 +74,8 @@ agent
 
 workspace
 
-notebook: errand options publisher console tables < live orders text execute < display < cell comm < complete show \
-  < credential_magics magics model_magics usage_magics < extension < .
+notebook: errand options publisher console tables < live orders text execute < display < cell comm < lists show \
+  < credential_magics magics model_magics usage_magics < complete < extension < .
 
 __init__
 

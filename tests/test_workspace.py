@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from agentnb.errors import RunInterrupted, UsageError
 from agentnb.jobs import Run
 from agentnb.messages import user
 from agentnb.models.fake import FakeModel, call
+from agentnb.models.options import Options
 from agentnb.protocol import PanelState
 from agentnb.tools.function import tool
 from agentnb.workspace import DEFAULT_MODEL, Workspace
@@ -201,3 +203,48 @@ def test_a_tool_that_cannot_be_described_is_shown_with_the_reason(workspace: Wor
 
     workspace.namespace["bad"] = tool(bad)
     assert "Unknown" in workspace.state().tools[0].description
+
+
+def home(tmp_path: Path, **environ: str) -> dict[str, str]:
+    """The environment of a person whose files are here."""
+    return {"AGENTNB_HOME": str(tmp_path), "AGENTNB_KEYRING": "off", **environ}
+
+
+def test_runs_are_counted_by_cell_and_by_the_model_that_answered(workspace: Workspace) -> None:
+    for cell in ("In [1]", "In [2]"):
+        run = workspace.run(workspace.agent(model=FakeModel("hi")), user("Go"), cell=cell)
+        run.start()
+        run.done.result(5)
+    assert [row.key for row in workspace.ledger.by("cell")] == ["In [1]", "In [2]"]
+    assert [(row.key, row.runs) for row in workspace.ledger.by("model")] == [("fake:script", 2)]
+
+
+def test_the_cap_of_a_person_is_that_of_every_notebook_until_it_is_lifted(tmp_path: Path) -> None:
+    workspace = Workspace({}, environ=home(tmp_path, AGENTNB_MAX_COST="0.5"))
+    assert workspace.budget is not None
+    assert workspace.budget.limit == 0.5
+    workspace.cap(None)
+    assert workspace.budget is None
+
+
+def test_keys_of_the_environment_are_masked_once_anything_runs(tmp_path: Path) -> None:
+    workspace = Workspace({}, environ=home(tmp_path, XAI_API_KEY="xai-secret-of-a-person"))
+    run = workspace.run(workspace.agent(model=FakeModel("hi")), user("Go"))
+    run.start()
+    run.done.result(5)
+    assert workspace.mask("It is xai-secret-of-a-person.") == "It is [key]."
+    workspace.close()
+
+
+def test_a_model_of_ones_own_is_opened_by_its_name(tmp_path: Path) -> None:
+    workspace = Workspace({}, environ=home(tmp_path), base_dir=tmp_path)
+    workspace.add_model("fast", "openai:gpt-5.4", {"retries": "1"}, options=Options(temperature=0))
+    assert workspace.open_model("fast").name == "openai:gpt-5.4"
+    assert workspace.models.names() == {"fast": "openai:gpt-5.4"}
+    with pytest.raises(UsageError, match="'retries' takes"):
+        workspace.add_model("bad", "openai:gpt-5.4", {"retries": "many"})
+
+
+def test_what_is_known_of_a_provider_needs_no_key(tmp_path: Path) -> None:
+    workspace = Workspace({}, environ=home(tmp_path))
+    assert {card.name.partition(":")[0] for card in workspace.known_models("claude")} == {"anthropic"}

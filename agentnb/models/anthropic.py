@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -32,7 +33,13 @@ def _bases(base_url: str) -> tuple[str, ...]:
 
 
 def _adapt(quirks: Quirks, status: int, said: bytes) -> Quirks | None:
-    """The quirks without the schema, where this refusal is about that; None where it is about something else."""
+    """The quirks without what this refusal is about; None where it is about something else."""
+    if status == 400 and quirks.thinking == "effort":
+        # The models up to 4.5 know budgets only, those from 4.7 on efforts only.
+        if b"thinking.type.enabled" in said and b"is not supported" in said:
+            return replace(quirks, thinking="adaptive")
+        if re.search(rb"adaptive\W+(thinking )?is not supported|not support the effort parameter", said):
+            return replace(quirks, thinking="budget")
     about_schema = any(word in said for word in _SCHEMA_WORDS) and b"effort" not in said
     if status in (400, 422) and quirks.structured == "native" and about_schema:
         return replace(quirks, structured="tool")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from agentnb.errors import UsageError
 from agentnb.messages import JSON, JSONObject, ToolSpec
 from agentnb.models.base import Request
+from agentnb.models.openai_parts import joined, tool_name
 from agentnb.models.options import Options
 
 #: The options that the dialect has words for.
@@ -15,6 +16,16 @@ OPTIONS = frozenset({"temperature", "top_p", "top_k", "max_tokens", "stop", "thi
 #: The dialect demands a bound; this one every model allows.
 _MAX_TOKENS = 4096
 _LEAST_BUDGET = 1024
+#: What an effort comes to in tokens; with an answer beside it, every model allows them.
+_BUDGETS = {
+    "on": 8192,
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 16_384,
+    "xhigh": 24_576,
+    "max": 24_576,
+}
 
 #: What strict schemas have no keyword for: it is said in the description, and whoever asked checks it.
 _IN_WORDS = (
@@ -36,17 +47,25 @@ def format_options(request: Request, model: str) -> dict[str, object]:
         out["tools"] = tools
         if choice := _tool_choice(request):
             out["tool_choice"] = choice
-    return out | {k: v for k, v in options.body.items() if k not in ("messages", "tools")}
+    return joined(out, {k: v for k, v in options.body.items() if k not in ("messages", "tools")})
+
+
+def with_thinking(options: Options, way: str) -> Options:
+    """The options with what is said of thinking in the one `way` a model may know: "budget" or "adaptive"."""
+    match way, options.thinking:
+        case "budget", str(effort) if effort != "off":
+            return replace(options, thinking=_BUDGETS[effort])
+        case "adaptive", int(budget) if budget > 0:
+            return replace(
+                options,
+                thinking="low" if budget <= _BUDGETS["low"] else "medium" if budget <= _BUDGETS["medium"] else "high",
+            )
+    return options
 
 
 def cache_mark(options: Options) -> JSONObject:
     """What marks the end of what is to be cached, as a field to be added; empty where nothing is."""
     return {"cache_control": {"type": "ephemeral", "ttl": options.cache}} if options.cache else {}
-
-
-def tool_name(name: str) -> str:
-    """The name as the dialect allows it: [A-Za-z0-9_-]{1,64}."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "_"
 
 
 def _budget(options: Options) -> int:

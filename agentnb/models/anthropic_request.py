@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -24,12 +24,13 @@ from agentnb.messages import (
     ToolCall,
     ToolResult,
 )
-from agentnb.models.anthropic_options import cache_mark, format_options, tool_name
+from agentnb.models.anthropic_options import cache_mark, format_options, with_thinking
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
+from agentnb.models.openai_parts import plain, tool_name, valid_arguments, words
+from agentnb.models.turns import UNANSWERED
 from agentnb.models.wire import Prefix, WireCache
 
-_UNANSWERED = "This call was not run."
 #: The first message must be the user's.
 _BEGIN = b'{"type":"text","text":"(The conversation goes on.)"}'
 _UNMARKED = (b'{"type":"thinking"', b'{"type":"redacted_thinking"')
@@ -50,7 +51,9 @@ def format_request(
     request: Request, *, model: str, quirks: Quirks | None = None, cache: WireCache[Wire] | None = None
 ) -> bytes:
     """The JSON body of a request; `cache` spares serializing the messages of earlier rounds again."""
-    name = f"{(quirks or Quirks('anthropic')).provider}:{model}"
+    quirks = quirks or Quirks("anthropic")
+    request = replace(request, options=with_thinking(request.options, quirks.thinking))
+    name = f"{quirks.provider}:{model}"
     head: dict[str, object] = {"model": model, **format_options(request, name)}
     if system := _system(request):
         head = {"system": system, **head}
@@ -65,7 +68,7 @@ def format_request(
 
 
 def _system(request: Request) -> object:
-    texts = ("".join(map(_words, m.content)) for m in request.messages if m.role == "system")
+    texts = (plain(m.content) for m in request.messages if m.role == "system")
     text = "\n\n".join(text for text in texts if text.strip())
     if text and (mark := cache_mark(request.options)):
         return [{"type": "text", "text": text, **mark}]
@@ -192,7 +195,7 @@ def _add(blocks: list[dict[str, object]], block: Block, message: Message, name: 
     own = (message.model or "").partition(":")[0] == provider
     match block:
         case Text() | Data():
-            blocks.append({"type": "text", "text": _words(block)})
+            blocks.append({"type": "text", "text": words(block)})
         case Thinking(text=text, signature=str() as signature) if signature and message.model == name:
             blocks.append({"type": "thinking", "thinking": text, "signature": signature})
         case ToolCall():
@@ -206,10 +209,10 @@ def _add(blocks: list[dict[str, object]], block: Block, message: Message, name: 
 
 def _add_cited(blocks: list[dict[str, object]], cited: JSONObject) -> None:
     """Citations go back with their words, which are the end of the text before them."""
-    words = str(cited.get("text") or "")
+    said = str(cited.get("text") or "")
     before = str(blocks[-1]["text"]) if blocks and blocks[-1].get("type") == "text" else ""
-    if words and before.endswith(words):
-        blocks[-1]["text"] = before.removesuffix(words)
+    if said and before.endswith(said):
+        blocks[-1]["text"] = before.removesuffix(said)
         blocks.append({"type": "text", **cited})
 
 
@@ -220,16 +223,9 @@ def _tool_use(call: ToolCall, *, own: bool) -> dict[str, object]:
         "type": "tool_use",
         "id": _id(call.id),
         "name": tool_name(call.name),
-        "input": _input(call.arguments),
+        # A call that was cut off has none.
+        "input": orjson.Fragment(valid_arguments(call.arguments)),
     }
-
-
-def _input(arguments: str) -> object:
-    """The arguments as they came; a call that was cut off has none."""
-    try:
-        return orjson.Fragment(arguments) if isinstance(orjson.loads(arguments), dict) else {}
-    except orjson.JSONDecodeError:
-        return {}
 
 
 def _id(call_id: str) -> str:
@@ -238,7 +234,7 @@ def _id(call_id: str) -> str:
 
 
 def _unanswered(call_id: str) -> bytes:
-    return orjson.dumps(_tool_result(ToolResult(call_id, "", (Text(_UNANSWERED),), is_error=True)))
+    return orjson.dumps(_tool_result(ToolResult(call_id, "", (Text(UNANSWERED),), is_error=True)))
 
 
 def _tool_result(result: ToolResult) -> dict[str, object]:
@@ -266,7 +262,7 @@ def _parts(content: Iterable[Block]) -> Iterator[dict[str, object]]:
         match block:
             case Text() | Data():
                 # The dialect refuses text without words.
-                if (text := _words(block)).strip():
+                if (text := words(block)).strip():
                     yield {"type": "text", "text": text}
             case Image(data=data, media_type=media_type, url=url):
                 yield {"type": "image", "source": _source(media_type, data, url)}
@@ -286,12 +282,3 @@ def _source(media_type: str, data: bytes, url: str | None) -> dict[str, object]:
     if url:
         return {"type": "url", "url": url}
     return {"type": "base64", "media_type": media_type, "data": base64.b64encode(data).decode()}
-
-
-def _words(block: Block) -> str:
-    match block:
-        case Text(text=text):
-            return text
-        case Data(value=value):
-            return orjson.dumps(value).decode()
-    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncGenerator, AsyncIterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,16 +11,18 @@ from agentnb.events import ModelEvent
 from agentnb.messages import JSON, JSONObject, Message, Opaque
 from agentnb.models.anthropic_blocks import ArrivingBlock, parsed, usage_of
 from agentnb.models.dialect import Quirks
+from agentnb.models.openai_body import read_body
+from agentnb.models.openai_calls import ArrivingCall, ArrivingCalls
 from agentnb.models.openai_chunks import is_error, json_or_text, loads_all
 from agentnb.models.refusal import Source, refused_in_stream, words_of
-from agentnb.models.sse import Decoder, ServerEvent
+from agentnb.models.sse import ServerEvent
 
 _PLAIN = Quirks("anthropic")
 _DONE = b"[DONE]"
 _FINISH = {"max_tokens": "length", "model_context_window_exceeded": "length", "refusal": "content_filter"}
 
 
-async def parse_stream(
+def parse_stream(
     blocks: AsyncIterable[bytes],
     *,
     source: Source,
@@ -34,27 +35,7 @@ async def parse_stream(
     `history` is what was asked: an id of a call that occurs there already is replaced by a new one.
     Raises RequestRefused for an error body, StreamBroken for an answer that is cut off or turns into an error.
     """
-    decoder, answer = Decoder(), _Answer(source, model, history)
-    head, whole, is_whole = b"", [], None
-    async for block in blocks:
-        if is_whole is None:  # servers send whole documents where a stream was asked for, under any content type
-            head += block
-            if not (start := head.lstrip()[:1]):
-                continue
-            block, is_whole = head, start in (b"{", b"[", b"<")
-        if is_whole:
-            whole.append(block)
-            continue
-        for event in answer.feed(decoder.feed(block)):
-            yield event
-        if answer.over:
-            break
-    if is_whole:
-        answer.take_whole(b"".join(whole))
-    elif not answer.over and (last := decoder.flush()) is not None:
-        answer.take_last(last)
-    for event in answer.close():
-        yield event
+    return read_body(blocks, _Answer(source, model, history))
 
 
 class _Answer:
@@ -65,14 +46,13 @@ class _Answer:
         self._source = source
         self._name = f"{source.provider} at {source.host}"
         self._model = model
-        self._history = history
         self._out: list[ModelEvent] = []
         self._pieces: list[str] = []
         self._open: dict[int, ArrivingBlock] = {}
         #: The block that the pieces belong to.
         self._current = ArrivingBlock(-1, {})
         self._calls: dict[str, ArrivingBlock] = {}
-        self._used: set[str] | None = None
+        self._ids = ArrivingCalls(history)
         self._id: str | None = None
         self._stop = ""
         self._usage: dict[str, JSON] = {}
@@ -156,7 +136,8 @@ class _Answer:
         self._turn_to(block)
         self._pieces.append(block.first)
         if block.kind == "tool_use":
-            block.call_id = self._call_id(start.get("id"))
+            given = start.get("id")
+            block.call_id = self._ids.announce(ArrivingCall(None, given if isinstance(given, str) else ""))
             self._calls[block.call_id] = block
             self._out.append(events.ToolCallStart(block.call_id, block.name, block.extra or None))
         return block
@@ -192,15 +173,6 @@ class _Answer:
         if cited or block.kind not in ("text", "thinking", "tool_use"):
             # The words of a cited text were given; the block that follows them is how they go back.
             self._out.append(events.BlockAdded(Opaque(self._source.provider, block.whole())))
-
-    def _call_id(self, given: JSON) -> str:
-        """The server's id, or a new one where that is missing or was used before: ids must be unique."""
-        if self._used is None:
-            self._used = {call.id for message in self._history[-64:] for call in message.calls}
-        own = given if isinstance(given, str) else ""
-        call_id = own if own and own not in self._used else f"toolu_{random.getrandbits(96):024x}"
-        self._used.add(call_id)
-        return call_id
 
     def _take_pieces(self) -> str:
         piece, self._pieces = "".join(self._pieces), []

@@ -1,4 +1,4 @@
-"""What models that wrap others agree on: when an answer has begun, that it must end, how an error is reworded."""
+"""What models around others agree on: who may answer, when an answer has begun, that it must end, an error's words."""
 
 from __future__ import annotations
 
@@ -21,6 +21,29 @@ from agentnb.models.base import Model, Request
 #: What a model raises, the narrower before the wider.
 _MODEL_KINDS = (CredentialError, RequestRefused, ConnectionFailed, StreamBroken, ModelError)
 _USAGE_KINDS = (BudgetExceeded, UsageError)
+
+
+class Around:
+    """A model around another one, with its name."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @property
+    def name(self) -> str:
+        """The wrapped model's."""
+        return self.model.name
+
+    @property
+    def members(self) -> tuple[Model, ...]:
+        """The models that may answer."""
+        return (self.model,)
+
+
+def who_may_answer(model: Model) -> tuple[str, ...]:
+    """The names of the models that a model is made of (its `members`, and theirs); its own where it is made of none."""
+    members: tuple[Model, ...] = getattr(model, "members", ())
+    return tuple(dict.fromkeys(name for each in members for name in who_may_answer(each))) or (model.name,)
 
 
 def shows(event: ModelEvent) -> bool:
@@ -65,7 +88,7 @@ def reworded(error: AgentnbError, message: str) -> AgentnbError:
     return kind(message)
 
 
-def shortened(error: BaseException, length: int = 300) -> str:
-    """What an error says, on one line of bounded length."""
-    said = " ".join(str(error).split())
+def shortened(what: object, length: int = 300) -> str:
+    """A text, or what an error says, on one line of bounded length."""
+    said = " ".join(str(what).split())
     return said if len(said) <= length else said[: length - 1] + "…"

@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 
 from agentnb.errors import ModelError, UsageError
 from agentnb.events import ModelEvent
+from agentnb.models.attempt import Around
 from agentnb.models.base import Model, Request
 from agentnb.models.fallback import FallbackModel
 
@@ -37,14 +38,14 @@ class BalanceModel:
         pairs: list[tuple[Model, float]] = list(models.items() if isinstance(models, Mapping) else models)
         if not pairs or not all(weight > 0 for _, weight in pairs):
             raise UsageError("To balance takes at least one model, each with a weight greater than 0.")
-        self._members = [_Member(model, weight, rest, clock) for model, weight in pairs]
+        self.members = tuple(_Member(model, weight, rest, clock) for model, weight in pairs)
         self._choose = choose
         self._clock = clock
 
     @property
     def name(self) -> str:
         """The first one's."""
-        return self._members[0].name
+        return self.members[0].name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The answer of the chosen one, or of the next that gives one. Raises the last one's error."""
@@ -55,32 +56,28 @@ class BalanceModel:
     def _order(self) -> list[_Member]:
         """All of them, the chosen one first; those that rest come last, the one that rests least before the others."""
         now = self._clock()
-        awake = [member for member in self._members if member.rests_until <= now]
-        resting = sorted((m for m in self._members if m not in awake), key=lambda member: member.rests_until)
+        awake = [member for member in self.members if member.rests_until <= now]
+        resting = sorted((m for m in self.members if m not in awake), key=lambda member: member.rests_until)
         if not awake:
             return resting
         chosen = awake[self._choose([member.weight for member in awake])] if self._choose else _next(awake)
         return [chosen, *(member for member in awake if member is not chosen), *resting]
 
 
-class _Member:
+class _Member(Around):
     """One of the models: its weight, how much of it is due, and until when it rests."""
 
     def __init__(self, model: Model, weight: float, rest: float, clock: Callable[[], float]) -> None:
+        super().__init__(model)
         self.weight = weight
         self.due = 0.0
         self.rests_until = float("-inf")
-        self._model = model
         self._rest = rest
         self._clock = clock
 
-    @property
-    def name(self) -> str:
-        return self._model.name
-
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         try:
-            async with aclosing(self._model.stream(request)) as events:
+            async with aclosing(self.model.stream(request)) as events:
                 async for event in events:
                     yield event
         except ModelError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -13,6 +14,7 @@ from agentnb import codec, messages
 from agentnb.errors import UsageError
 from agentnb.events import MessageEnd, ModelEvent, Usage
 from agentnb.messages import JSON, Opaque, ToolCall, ToolResult
+from agentnb.models.attempt import Around
 from agentnb.models.base import Model, Request
 from agentnb.models.canonical import canonical, fingerprint
 from agentnb.models.kept import joined, write_whole
@@ -31,7 +33,7 @@ class Store(Protocol):
     def __setitem__(self, key: str, value: bytes, /) -> None: ...
 
 
-class CacheModel:
+class CacheModel(Around):
     """A model that asks `model` once for what it was asked before, and while it is being asked.
 
     `store` is a folder, or a dict; without one the latest thousand answers stay in memory.
@@ -41,7 +43,7 @@ class CacheModel:
     """
 
     def __init__(self, model: Model, store: Store | Path | str | None = None) -> None:
-        self._model = model
+        super().__init__(model)
         self._store: Store
         if store is None:
             self._store = _Latest()
@@ -50,15 +52,10 @@ class CacheModel:
         #: Requests on their way, of each event loop: set when one is over.
         self._asking: dict[_Here, asyncio.Event] = {}
 
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self._model.name
-
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The kept answer in a few large pieces, or the wrapped model's."""
         if _acts(request):
-            async with aclosing(self._model.stream(request)) as events:
+            async with aclosing(self.model.stream(request)) as events:
                 async for event in events:
                     yield event
             return
@@ -80,7 +77,7 @@ class CacheModel:
         over = self._asking[here] = asyncio.Event()
         said: list[ModelEvent] = []
         try:
-            async with aclosing(self._model.stream(request)) as events:
+            async with aclosing(self.model.stream(request)) as events:
                 async for event in events:
                     said.append(event)
                     if isinstance(event, MessageEnd) and event.finish in _LASTING:
@@ -95,8 +92,10 @@ class CacheModel:
             events: list[ModelEvent] = codec.load_json(list[ModelEvent], self._store[key])
         except (KeyError, ValueError):
             return None  # not there; or torn, or of another version: it is asked again, and written anew
-        free = Usage(messages.Usage(usd=0.0))
-        return [free if isinstance(event, Usage) else event for event in events]
+        if not events or not isinstance(events[-1], MessageEnd):
+            return None
+        said = [event for event in events[:-1] if not isinstance(event, Usage)]
+        return [*said, Usage(messages.Usage(usd=0.0)), events[-1]]
 
 
 def _acts(request: Request) -> bool:
@@ -130,7 +129,7 @@ class _Folder:
     """A folder with one file for each key."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path.expanduser()
+        self._path = Path(os.path.expanduser(path))
         try:
             self._path.mkdir(parents=True, exist_ok=True)
         except OSError as reason:

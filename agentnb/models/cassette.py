@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from agentnb.errors import ModelError, UsageError
+from agentnb.errors import BudgetExceeded, CredentialError, ModelError, UsageError
 from agentnb.events import MessageEnd, ModelEvent, TextDelta, ThinkingDelta, ToolCallArgs
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.attempt import whole
@@ -37,7 +38,8 @@ class CassetteModel:
 
     `mode` "replay" answers from the file alone, and needs no `model`; "record" asks `model` and writes a new file;
     "auto" answers what the file holds, asks for the rest and adds it. A request that was recorded several times gets
-    its answers in turn, then the last one again and again. Errors are kept and raised like answers. `mask` takes what
+    its answers in turn, then the last one again and again. Errors are kept and raised like answers ("auto" keeps only
+    those that would come again; what a key, money or a second try cures is asked anew). `mask` takes what
     is secret out of whatever is written, on top of all that looks like a key; give the same one to replay. A replayed
     answer comes in pieces of `chunk` characters, `pace` seconds apart.
     """
@@ -54,12 +56,12 @@ class CassetteModel:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._model = None if mode == "replay" else model
-        self._path = Path(path).expanduser()
+        self._path = Path(os.path.expanduser(path))
         self._pace = pace
         self._chunk = max(chunk, 1)
         self._mask = with_known_keys(mask)
         self._sleep = sleep
-        self._replays = mode != "record"
+        self._mode = mode
         self._lock = threading.Lock()
         #: By the order in which they were asked: a file does not depend on who is quicker.
         self._exchanges: dict[int, Exchange] = {}
@@ -78,10 +80,15 @@ class CassetteModel:
         """The recorded model's."""
         return self._name
 
+    @property
+    def members(self) -> tuple[Model, ...]:
+        """The models that may answer, beside the file."""
+        return (self._model,) if self._model else ()
+
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The recorded answer, or the model's. Raises UsageError for what is not recorded where nobody can be asked."""
         asked = known_as(request, self._mask)
-        exchange = self._find(asked.digest) if self._replays else None
+        exchange = self._find(asked.digest) if self._mode != "record" else None
         if exchange is None and self._model is None:
             raise UsageError(self._unknown(asked))
         async with aclosing(self._play(exchange) if exchange else self._record(request, asked)) as events:
@@ -127,7 +134,7 @@ class CassetteModel:
                         self._keep(place, answered(asked, said, None, self._mask))
                     yield event
         except (ModelError, UsageError) as error:
-            if place not in self._exchanges:
+            if place not in self._exchanges and (self._mode == "record" or _lasts(error)):
                 self._keep(place, answered(asked, said, error, self._mask))
             raise
 
@@ -144,6 +151,13 @@ class CassetteModel:
             return f"The cassette {self._path.name} is empty. {advice}"
         nearest = max(recorded, key=lambda short: _likeness(asked.short, short))
         return f"This request is not in the cassette {self._path.name}: {_difference(asked.short, nearest)}. {advice}"
+
+
+def _lasts(error: ModelError | UsageError) -> bool:
+    """Whether the same request would come to the same error again."""
+    if isinstance(error, ModelError):
+        return not error.retryable and not isinstance(error, CredentialError)
+    return not isinstance(error, BudgetExceeded)
 
 
 def _pieces(event: ModelEvent, size: int) -> Iterator[ModelEvent]:

@@ -10,8 +10,9 @@ from typing import TypeAlias, TypeVar
 
 from agentnb.errors import RequestRefused, StreamBroken, UsageError
 from agentnb.events import MessageEnd, ModelEvent, TextDelta
-from agentnb.messages import Block, Content, Message, Text, ToolResult
-from agentnb.models.attempt import shortened
+from agentnb.masking import masked
+from agentnb.messages import Block, Content, Data, Message, Text, ToolCall, ToolResult
+from agentnb.models.attempt import Around, shortened
 from agentnb.models.base import Model, Request
 from agentnb.models.key_shapes import known_keys
 from agentnb.transcript import Folder
@@ -25,7 +26,7 @@ CheckResponse: TypeAlias = Callable[[str, Message], "Awaitable[str | None] | str
 _CODE = "content_filter"
 
 
-class CheckModel:
+class CheckModel(Around):
     """A model whose requests and answers are checked by functions, plain or async; to refuse they may also raise
     ValueError.
 
@@ -43,21 +44,16 @@ class CheckModel:
     ) -> None:
         if every is not None and every < 1:
             raise UsageError(f"An answer is checked each 1 or more characters, not {every}.")
-        self._model = model
+        super().__init__(model)
         self._request = request
         self._response = response
         self._every = every
-
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self._model.name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer. Raises RequestRefused (nothing was sent), or StreamBroken where it is stopped."""
         if self._request is not None:
             request = await self._allowed(self._request, request)
-        answer = self._model.stream(request)
+        answer = self.model.stream(request)
         async with aclosing(self._checked(answer, self._response) if self._response else answer) as events:
             async for event in events:
                 yield event
@@ -107,7 +103,7 @@ async def _said(check: Callable[[], Awaitable[T] | T]) -> T | str:
         result = await said if inspect.isawaitable(said) else said
     except ValueError as refusal:
         result = str(refusal) or "no reason given"
-    return shortened(ValueError(result)).rstrip(".") if isinstance(result, str) else result
+    return shortened(result).rstrip(".") if isinstance(result, str) else result
 
 
 def secrets_check(mask: Callable[[str], str] = known_keys) -> Callable[[Request], Request | None]:
@@ -128,12 +124,19 @@ def _masked(message: Message, mask: Callable[[str], str]) -> Message:
 
 def _masked_block(block: Block, mask: Callable[[str], str]) -> Block:
     match block:
-        case Text(text=text):
-            return replace(block, text=mask(text))
+        case ToolCall(arguments=arguments):
+            return replace(block, arguments=mask(arguments))
         case ToolResult(content=content):
             return replace(block, content=tuple(_masked_content(each, mask) for each in content))
+        case Text() | Data():
+            return _masked_content(block, mask)
     return block
 
 
 def _masked_content(content: Content, mask: Callable[[str], str]) -> Content:
-    return replace(content, text=mask(content.text)) if isinstance(content, Text) else content
+    match content:
+        case Text(text=text):
+            return replace(content, text=mask(text))
+        case Data(value=value):
+            return replace(content, value=masked(value, mask))
+    return content

@@ -25,8 +25,8 @@ from agentnb.messages import (
 from agentnb.models import options
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
-from agentnb.models.openai_options import chosen, joined, schema_fields, tool_fields, tool_name
-from agentnb.models.openai_parts import data_url, media_of, plain, valid_arguments, words
+from agentnb.models.openai_options import chosen, schema_fields, tool_fields
+from agentnb.models.openai_parts import data_url, joined, media_of, plain, tool_name, valid_arguments, words
 from agentnb.models.turns import serialized
 from agentnb.models.wire import WireCache
 

@@ -20,7 +20,8 @@ class Quirks:
     `reasoning_field` is where it wants its own reasoning back within a loop of tool calls (None: nowhere);
     `think_tags` says that it writes its reasoning into the answer, between <think> and </think>; `thinking` names the
     way it is told how much to think, `max_tokens` its word for the bound of an answer; `without` are the options it
-    does not have. `forced` says whether a tool call can be demanded.
+    does not have. `forced` says whether a tool call can be demanded, `call_id` is the pattern of all ids of calls that
+    it takes (None: any).
     """
 
     provider: str = "openai"
@@ -33,6 +34,7 @@ class Quirks:
     structured: Structured = "native"
     forced: bool = True
     without: tuple[str, ...] = ()
+    call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

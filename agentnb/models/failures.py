@@ -30,7 +30,7 @@ def named_failures(error: Callable[[BaseException], ModelError]) -> Iterator[Non
 
 
 def hung_up(reason: BaseException) -> bool:
-    """Whether the other side closed the connection before it said anything."""
+    """Whether the other side closed the connection before it said anything, as far as that can be known."""
     import httpx
 
     kinds: tuple[type[BaseException], ...] = (ConnectionResetError, BrokenPipeError, httpx.RemoteProtocolError)
@@ -38,7 +38,9 @@ def hung_up(reason: BaseException) -> bool:
         import aiohttp
 
         kinds = (*kinds, aiohttp.ServerDisconnectedError)
-    return any(isinstance(cause, kinds) for cause in _causes(reason))
+    closed = (cause for cause in _causes(reason) if isinstance(cause, kinds))
+    # Both libraries use the same class for an answer that broke off within its head, or is none, with other words.
+    return any(isinstance(cause, OSError) or str(cause).startswith("Server disconnected") for cause in closed)
 
 
 def not_reached(host: str, reason: BaseException, *, proxy: str | None = None) -> ConnectionFailed:
@@ -104,6 +106,12 @@ def _of_host(host: str, cause: BaseException) -> ConnectionFailed | None:
     if hasattr(cause, "request_info"):
         # aiohttp's own words for this hold the URL, which may hold a key.
         return ConnectionFailed(f"{host} does not answer in HTTP. Check the address, or try again.", retryable=True)
+    if not isinstance(getattr(cause, "message", ""), str):
+        # aiohttp shows what arrived of the head, with whatever that holds.
+        return ConnectionFailed(
+            f"{host} closed the connection within the head of its answer. Check the address, or try again.",
+            retryable=True,
+        )
     return None
 
 

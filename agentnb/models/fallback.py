@@ -21,17 +21,18 @@ class FallbackModel:
     """
 
     def __init__(self, first: Model, *others: Model) -> None:
-        self._models = (first, *others)
+        #: The models that may answer.
+        self.members = (first, *others)
 
     @property
     def name(self) -> str:
         """The first one's."""
-        return self._models[0].name
+        return self.members[0].name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The answer of the first that gives one. Raises the last one's error, which says what the others said."""
         failures: list[tuple[str, AgentnbError]] = []
-        for at, model in enumerate(self._models):
+        for at, model in enumerate(self.members):
             begun = False
             try:
                 async with aclosing(whole(model, request)) as events:
@@ -40,11 +41,11 @@ class FallbackModel:
                         yield event
                 return
             except (ModelError, UsageError) as error:
-                if begun or len(self._models) == 1:
+                if begun or len(self.members) == 1:
                     raise
                 failures.append((model.name, error))
-            if at + 1 < len(self._models):
-                yield Waiting(f"{shortened(failures[-1][1])} Asking {self._models[at + 1].name} instead.")
+            if at + 1 < len(self.members):
+                yield Waiting(f"{shortened(failures[-1][1])} Asking {self.members[at + 1].name} instead.")
         raise _last(failures) from failures[-1][1]
 
 

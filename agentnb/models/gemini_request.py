@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
@@ -29,6 +29,7 @@ from agentnb.messages import (
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
 from agentnb.models.gemini_chunks import SIGNS
+from agentnb.models.openai_parts import joined, json_text, media_of, valid_arguments, words
 from agentnb.models.turns import serialized
 from agentnb.models.wire import WireCache
 
@@ -68,7 +69,8 @@ def format_request(
             wire=lambda message: b",".join(map(orjson.dumps, _parts(message, quirks.provider, signed))),
             join=_contents,
         )
-        head = orjson.dumps(_with(_head(request, leading, quirks), request.options.body))[:-1]
+        own = {name: value for name, value in request.options.body.items() if name != "contents"}
+        head = orjson.dumps(joined(_head(request, leading, quirks), own))[:-1]
     except orjson.JSONEncodeError as reason:
         raise UsageError(f"The request holds what is not JSON: {reason}. Use strings, numbers, lists, dicts.") from None
     return head + (b"," if len(head) > 1 else b"") + b'"contents":[' + contents + b"]}"
@@ -87,22 +89,6 @@ def _head(request: Request, leading: Sequence[Message], quirks: Quirks) -> dict[
     if settings := _settings(request, quirks):
         head["generationConfig"] = settings
     return head
-
-
-def _with(head: dict[str, JSON], body: Mapping[str, JSON]) -> dict[str, JSON]:
-    """What was given in the provider's own words is added: to the tools, and within the settings."""
-    out = dict(head)
-    for name, value in body.items():
-        known = out.get(name)
-        if name == "contents":
-            continue
-        if isinstance(known, dict) and isinstance(value, dict):
-            out[name] = {**known, **value}
-        elif isinstance(known, list) and isinstance(value, list):
-            out[name] = [*known, *value]
-        else:
-            out[name] = value
-    return out
 
 
 def tool_name(name: str) -> str:
@@ -140,7 +126,7 @@ def _settings(request: Request, quirks: Quirks) -> dict[str, JSON]:
 
 def _thinking(thinking: int | str, *, levels: bool) -> JSONObject:
     match thinking:
-        case "off":
+        case "off" | 0:
             return {"thinkingBudget": 0}
         case "on":
             return {"includeThoughts": True, "thinkingBudget": -1}
@@ -178,7 +164,7 @@ def _part(block: Text | Data | Image | Audio | File) -> JSONObject:
         case Text(text=text):
             return {"text": text}
         case Data(value=value):
-            return {"text": orjson.dumps(value).decode()}
+            return {"text": json_text(value)}
     if block.url:
         return {"fileData": {"fileUri": block.url, "mimeType": block.media_type}}
     return {"inlineData": {"mimeType": block.media_type, "data": base64.b64encode(block.data).decode()}}
@@ -207,17 +193,8 @@ def _answer(message: Message, provider: str, signed: bool) -> list[JSONObject]:
 def _call(call: ToolCall, own: bool, otherwise: str | None) -> JSONObject:
     """`otherwise` is the signature of a call that has none."""
     signature: JSONObject = {"thoughtSignature": otherwise} if otherwise else {}
-    said = {"id": call.id, "name": tool_name(call.name), "args": _arguments(call.arguments)}
+    said = {"id": call.id, "name": tool_name(call.name), "args": orjson.Fragment(valid_arguments(call.arguments))}
     return {"functionCall": said, **signature, **(call.extra or {} if own else {})}  # type: ignore[dict-item]  # JSON already
-
-
-def _arguments(arguments: str) -> orjson.Fragment:
-    """An object: what is none (a call that was cut off) is an empty one."""
-    try:
-        whole = isinstance(orjson.loads(arguments), dict)
-    except orjson.JSONDecodeError:
-        whole = False
-    return orjson.Fragment(arguments.encode() if whole else b"{}")
 
 
 def _add_opaque(parts: list[JSONObject], payload: JSONObject) -> None:
@@ -240,8 +217,8 @@ def _responses(results: Sequence[ToolResult]) -> Iterator[JSONObject]:
     """All results of a round together, then the media that they hold."""
     for result in results:
         name = "error" if result.is_error else "output"
-        said: JSONObject = {"id": result.call_id, "name": tool_name(result.name), "response": {name: _output(result)}}
-        yield {"functionResponse": said}
+        said = {"id": result.call_id, "name": tool_name(result.name), "response": {name: _output(result)}}
+        yield {"functionResponse": said}  # type: ignore[dict-item]  # JSON already
     for result in results:
         media = [block for block in result.content if isinstance(block, (Image, Audio, File))]
         if media:
@@ -249,15 +226,12 @@ def _responses(results: Sequence[ToolResult]) -> Iterator[JSONObject]:
             yield from map(_part, media)
 
 
-def _output(result: ToolResult) -> JSON:
+def _output(result: ToolResult) -> str | orjson.Fragment:
     """A JSON value where the tool gave nothing else, otherwise words."""
     match result.content:
         case [Data(value=value)]:
-            return value
-    words = [
-        b.text if isinstance(b, Text) else orjson.dumps(b.value).decode()
-        for b in result.content
-        if isinstance(b, (Text, Data))
-    ]
-    media = sum(isinstance(block, (Image, Audio, File)) for block in result.content)
-    return "\n".join([*words, f"({media} attached below)"] if media else words)
+            return orjson.Fragment(json_text(value))
+    said = [words(block) for block in result.content if isinstance(block, (Text, Data))]
+    if media := len(media_of(result.content)):
+        said.append(f"({media} attached below)")
+    return "\n".join(said)

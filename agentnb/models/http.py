@@ -167,8 +167,9 @@ class Http:
         loop = asyncio.get_running_loop()
         pool = self._pools.get(loop)
         if pool is None:
-            for closed in [known for known in self._pools if known.is_closed()]:
-                del self._pools[closed]
+            # Other threads, with loops of their own, may do the same at this moment.
+            for closed in [known for known in list(self._pools) if known.is_closed()]:
+                self._pools.pop(closed, None)
             pool = self._pools[loop] = _Pool(self._settings, self._context)
             await anext(pool.life)
         return pool

@@ -15,6 +15,8 @@ from agentnb.events import MessageEnd, ModelEvent, TextDelta, ThinkingDelta, Too
 def joined(events: Iterable[ModelEvent]) -> list[ModelEvent]:
     """What was said, with adjacent pieces in one, without the waits, the usage once and at the end."""
     runs: list[list[ModelEvent]] = []
+    #: By call: those of calls that arrive at once alternate, and what is in two pieces is not known for a secret.
+    arguments: dict[str, list[ModelEvent]] = {}
     usage: list[ModelEvent] = []
     for event in events:
         match event:
@@ -22,6 +24,11 @@ def joined(events: Iterable[ModelEvent]) -> list[ModelEvent]:
                 continue
             case Usage():
                 usage = [event]
+            case ToolCallArgs(call_id=call_id) if call_id in arguments:
+                arguments[call_id].append(event)
+            case ToolCallArgs(call_id=call_id):
+                runs.append([event])
+                arguments[call_id] = runs[-1]
             case _ if runs and _continues(runs[-1][-1], event):
                 runs[-1].append(event)
             case _:
@@ -37,8 +44,6 @@ def _continues(last: ModelEvent, event: ModelEvent) -> bool:
             return True
         case ThinkingDelta(signature=None), ThinkingDelta():
             return True
-        case ToolCallArgs(call_id=one), ToolCallArgs(call_id=other):
-            return one == other
     return False
 
 

@@ -139,11 +139,14 @@ class Credentials:
 
     def secrets(self) -> tuple[str, ...]:
         """What must never be shown, as far as it is known without asking the keyring."""
-        found = {value for _, _, value in self._variables()}
+        names = {name for row in self._rows for name in (row.key, *row.key_names) if name}
+        found = {value for name in names if (value := self._environ.get(name, "").strip())}
         with contextlib.suppress(CredentialError):
             book, in_file = self._book.read(), self._vault.in_file()
             for name in in_file.keys() & book.entries.keys():
-                self._open(name, book.entries[name])
+                # One that is damaged keeps no other from being masked.
+                with contextlib.suppress(CredentialError):
+                    self._open(name, book.entries[name])
         for _, credential in list(self._opened.values()):
             found.update(credential.hidden)
         return tuple(sorted(found))

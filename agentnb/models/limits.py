@@ -13,17 +13,13 @@ from contextlib import aclosing
 from agentnb import messages
 from agentnb.errors import UsageError
 from agentnb.events import ModelEvent, Usage, Waiting
+from agentnb.models.attempt import Around
 from agentnb.models.base import Model, Request
+from agentnb.models.estimate import estimate as estimated
 from agentnb.models.rates import Rate, Spent, Window, parse_rates
-from agentnb.tokens import count_tokens
 
 
-def estimate_tokens(request: Request) -> int:
-    """About how many tokens a request is: its messages and its tools."""
-    return count_tokens(request.messages) + count_tokens(request.tools)
-
-
-class LimitModel:
+class LimitModel(Around):
     """A model that is asked at most `concurrency` times at once, and within `rates` ("10/s, 2000 tokens/m").
 
     Requests go in the order in which they came, and wait as long as it takes (a `Waiting` event says for what). A
@@ -37,22 +33,17 @@ class LimitModel:
         *,
         concurrency: int | None = None,
         rates: str | Iterable[Rate] = (),
-        estimate: Callable[[Request], int] = estimate_tokens,
+        estimate: Callable[[Request], int] = estimated,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         if concurrency is not None and concurrency < 1:
             raise UsageError(f"At least 1 request must be allowed at once, not {concurrency}.")
-        self._model = model
+        super().__init__(model)
         self._rates = parse_rates(rates) if isinstance(rates, str) else tuple(rates)
         self._gate = _Gate(concurrency, [Window(rate) for rate in self._rates], clock)
         self._estimate = estimate
         self._sleep = sleep
-
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self._model.name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer, when it is its turn. Raises UsageError for a request that no wait makes fit."""
@@ -64,7 +55,7 @@ class LimitModel:
                 seconds, reason = wait
                 yield Waiting(f"{self.name} {reason}", 0.0 if math.isinf(seconds) else seconds)
                 await (place.called.wait() if math.isinf(seconds) else self._sleep(seconds))
-            async with aclosing(self._model.stream(request)) as events:
+            async with aclosing(self.model.stream(request)) as events:
                 async for event in events:
                     if isinstance(event, Usage):
                         usage = event.usage

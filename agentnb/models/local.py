@@ -15,6 +15,7 @@ from agentnb.events import MessageEnd, ModelEvent, TextDelta, Usage, Waiting
 from agentnb.messages import JSON, JSONObject
 from agentnb.models import structured, weights
 from agentnb.models.base import Request
+from agentnb.models.cards import Card
 from agentnb.models.constrained import Prompt, answer_prompt, chat_prompt, decide_prompt, next_step, output_prompt
 from agentnb.models.decision import DecisionParser
 from agentnb.models.engine import Engine, import_xllamacpp
@@ -24,6 +25,8 @@ OPTIONS = frozenset(
 )
 #: Tokens of an answer where nobody says otherwise: the models are small, and ramble.
 _MAX_TOKENS = 1024
+#: The day on which what the models take was last read.
+_READ = "2026-11-21"
 #: Big enough for a loop of several tools (measured at 1.5 billion parameters; 0.5 billion manage one).
 _LOOPS = ("1.5b",)
 #: Milliseconds after which reading the prompt is worth a word.
@@ -49,12 +52,14 @@ class LocalModel:
         self._threads = threads
         self._context = context
         self._temperature = temperature
+        self._card = Card(self.name, inputs=frozenset({"text"}), context=context, read=_READ)
         self._engine: Engine | None = None
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The answer, event by event. Raises MissingExtra, ConnectionFailed (no weights) or ModelError."""
         import_xllamacpp()
         request.options.checked(self.name, OPTIONS)
+        self._card.check(request)
         async with aclosing(self._ready()) as waiting:
             async for report in waiting:
                 yield report

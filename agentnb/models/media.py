@@ -7,6 +7,7 @@ import base64
 import binascii
 import fnmatch
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeAlias
@@ -23,6 +24,8 @@ Medium: TypeAlias = Image | Audio | File
 
 #: A picture may be larger where it comes from than what is sent of it.
 _MOST_FETCHED = 50_000_000
+#: A server that gives a byte now and then would hold a run for ever.
+_FETCH_SECONDS = 60
 #: Other names of a type.
 _ALIASES = {
     "image/jpg": "image/jpeg",
@@ -194,7 +197,10 @@ class _Fitting:
         most = {Image: max(_MOST_FETCHED, self.limits.image_bytes), Audio: self.limits.audio_bytes}
         limit = most.get(type(block), self.limits.file_bytes)
         try:
-            fetched = await self.http.get(url, headers={}, limit=limit)
+            async with asyncio.timeout(_FETCH_SECONDS):
+                fetched = await self.http.get(url, headers={}, limit=limit)
+        except TimeoutError:
+            raise UsageError(f"{_named(block)} takes more than {_FETCH_SECONDS} s to fetch. Give its bytes.") from None
         except ModelError as reason:
             raise UsageError(f"{_named(block)} cannot be fetched: {reason}") from reason
         if fetched.status >= 300:
@@ -256,9 +262,11 @@ def _is_web(url: str) -> bool:
 def _is_inside(url: str) -> bool:
     """Whether a host is this machine or one of its own network: nothing that a tool names there is read."""
     try:
-        host = urlsplit(url).hostname or ""
+        host = (urlsplit(url).hostname or "").removesuffix(".")
     except ValueError:
         return True
+    if re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]) and not re.fullmatch(r"[1-9]\d*(\.\d+){3}", host):
+        return True  # other ways to write an address, which the C library reads: 127.1, 0x7f.1, 0177.0.0.1
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
 from agentnb import messages
 from agentnb.errors import AgentnbError, BudgetExceeded, UsageError
 from agentnb.events import MessageEnd, ModelEvent, TextDelta, ThinkingDelta, ToolCallArgs, Usage, Waiting
-from agentnb.messages import Block, File
+from agentnb.models.attempt import Around, who_may_answer
 from agentnb.models.base import Model, Request
 from agentnb.models.cards import Card, Cards
-from agentnb.tokens import BYTES_PER_TOKEN, MEDIA_TOKENS, count_tokens
+from agentnb.models.estimate import estimate
+from agentnb.tokens import BYTES_PER_TOKEN
 
-#: A token of a document with its pictures, about.
-_DOCUMENT_BYTES = 20
 #: An answer of fewer tokens is worth nothing, and some providers refuse to give one.
 _LEAST_ANSWER = 16
 #: No answer is longer, where nothing else is known.
@@ -57,22 +56,6 @@ def _measured(usage: messages.Usage, name: str, cards: Cards, seconds: float, fi
     if usd is None and usage.total and (card := cards.find(name)):
         usd = card.cost(usage)
     return replace(usage, seconds=seconds, first=first, usd=usd)
-
-
-def estimate(request: Request) -> int:
-    """About how many tokens the provider will count in a request."""
-    schema = count_tokens(str(request.output.schema)) if request.output else 0
-    surplus = sum(_surplus(block) for message in request.messages for block in message.content)
-    return count_tokens(request.messages) + count_tokens(request.tools) + schema + surplus
-
-
-def _surplus(block: Block) -> int:
-    """What a large document costs beyond the usual."""
-    match block:
-        case File(data=data, media_type=kind):
-            size = len(data) // (BYTES_PER_TOKEN if kind.startswith("text/") else _DOCUMENT_BYTES)
-            return max(0, size - MEDIA_TOKENS)
-    return 0
 
 
 class Budget:
@@ -142,31 +125,27 @@ class _Seen:
         self.begun = True
 
 
-class BudgetModel:
+class BudgetModel(Around):
     """A model that asks `model` only as long as the budget lasts: wrap it again for a second cap.
 
     A call that would break the cap is not sent (BudgetExceeded); of one that might, the answer is bounded to what is
-    still affordable. What a call cost is what the provider counted; of an answer that was cut off, what there was of
-    it. A model whose price is not known is refused; one that costs nothing is not.
+    still affordable. Where several models may answer, it must be affordable from the dearest. What a call cost is what
+    the provider counted; of an answer that was cut off, what there was of it. A model whose price is not known is
+    refused; one that costs nothing is not.
     """
 
     def __init__(self, model: Model, budget: Budget, *, cards: Cards) -> None:
-        self._model = model
+        super().__init__(model)
         self._budget = budget
         self._cards = cards
 
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self._model.name
-
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer. Raises BudgetExceeded, and the wrapped model's errors."""
-        card, tokens = self._card(), estimate(request)
+        cards, tokens = self._priced(), estimate(request)
         seen = _Seen()
-        bounded, held = self._bounded(request, card, tokens)
+        bounded, held = self._bounded(request, cards, tokens)
         try:
-            async with aclosing(self._model.stream(bounded)) as events:
+            async with aclosing(self.model.stream(bounded)) as events:
                 async for event in events:
                     seen.see(event)
                     yield event
@@ -175,26 +154,28 @@ class BudgetModel:
                 tokens = 0  # refused: nobody asks money for that
             raise
         finally:
-            self._budget.settle(held, self._cost(card, seen, tokens))
+            self._budget.settle(held, self._cost(cards, seen, tokens))
 
-    def _card(self) -> Card:
-        card, limit = self._cards.find(self.name) or Card(self.name), self._budget.limit
-        if card.price is None and limit is not None:
-            raise BudgetExceeded(
-                f"No price is known for {self.name}, so the cap of ${limit:.4g} for {self._budget.of} cannot be kept. "
-                f"Choose a model with a price, add its card, or leave {self._budget.raise_by} out."
-            )
-        return card
+    def _priced(self) -> Sequence[Card]:
+        """The cards of the models that may answer."""
+        cards, limit = [self._cards.find(name) or Card(name) for name in who_may_answer(self.model)], self._budget.limit
+        for card in cards:
+            if card.price is None and limit is not None:
+                raise BudgetExceeded(
+                    f"No price is known for {card.name}, so the cap of ${limit:.4g} for {self._budget.of} cannot be "
+                    f"kept. Choose a model with a price, add its card, or leave {self._budget.raise_by} out."
+                )
+        return cards
 
-    def _bounded(self, request: Request, card: Card, tokens: int) -> tuple[Request, float]:
+    def _bounded(self, request: Request, cards: Sequence[Card], tokens: int) -> tuple[Request, float]:
         """The request, its answer no longer than can be paid; and what is set aside for it."""
         options = request.options
         written = tokens if options.cache else 0
 
         def cost(output: int) -> float:
-            return card.cost(messages.Usage(tokens, output, written=written)) or 0.0
+            return _dearest(cards, messages.Usage(tokens, output, written=written))
 
-        longest = options.max_tokens or card.output or card.context or _LONGEST_ANSWER
+        longest = options.max_tokens or max(card.output or card.context or _LONGEST_ANSWER for card in cards)
         # A thinking budget is part of the bound, which must leave something for the answer.
         thinking = options.thinking if isinstance(options.thinking, int) else 0
         least = min(longest, thinking + _LEAST_ANSWER)
@@ -205,7 +186,7 @@ class BudgetModel:
         affordable = math.floor(longest * (held - cost(0)) / (cost(longest) - cost(0)) + 1e-6)
         return replace(request, options=replace(options, max_tokens=max(least, affordable))), held
 
-    def _cost(self, card: Card, seen: _Seen, tokens: int) -> float:
+    def _cost(self, cards: Sequence[Card], seen: _Seen, tokens: int) -> float:
         usage = seen.usage
         if seen.end is not None and usage.usd is not None:
             return usage.usd
@@ -214,4 +195,9 @@ class BudgetModel:
             usage = replace(usage, input=usage.input or tokens, output=max(usage.output, answer))
         answering = self._cards.find(seen.end.model or "") if seen.end else None
         cost = answering.cost(usage) if answering else None
-        return cost if cost is not None else card.cost(usage) or 0.0
+        return cost if cost is not None else _dearest(cards, usage)
+
+
+def _dearest(cards: Iterable[Card], usage: messages.Usage) -> float:
+    """USD of these tokens where they cost most, as far as prices are known."""
+    return max(card.cost(usage) or 0.0 for card in cards)

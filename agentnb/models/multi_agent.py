@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 
 from agentnb.events import ModelEvent
 from agentnb.messages import Audio, Block, Data, File, Image, Message, Text, ToolCall, ToolResult
+from agentnb.models.attempt import Around
 from agentnb.models.base import Model, Request
 from agentnb.models.openai_parts import words
 
@@ -33,23 +34,18 @@ class Layout:
 INLINE = Layout()
 
 
-class MultiAgentModel:
+class MultiAgentModel(Around):
     """A model that is told by whom each message is, where several speak in one role; `me` is its own name."""
 
     def __init__(self, model: Model, *, me: str | None = None) -> None:
-        self._model = model
+        super().__init__(model)
         self._me = me
-
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self._model.name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer."""
         if several_speak(request.messages, me=self._me):
             request = replace(request, messages=as_history(request.messages, me=self._me))
-        async with aclosing(self._model.stream(request)) as events:
+        async with aclosing(self.model.stream(request)) as events:
             async for event in events:
                 yield event
 

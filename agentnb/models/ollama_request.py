@@ -26,6 +26,7 @@ from agentnb.messages import (
 from agentnb.models import structured
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
+from agentnb.models.openai_parts import plain, valid_arguments, words
 from agentnb.models.turns import serialized
 from agentnb.models.wire import WireCache
 
@@ -108,7 +109,7 @@ def _tools(request: Request) -> list[JSON]:
 def _think(thinking: int | str, *, levels: bool) -> JSON:
     if isinstance(thinking, str) and thinking in _LEVELS:
         return _LEVELS[thinking] if levels else True
-    return thinking != "off"
+    return thinking not in ("off", 0)
 
 
 def _settings(request: Request) -> dict[str, JSON]:
@@ -146,12 +147,12 @@ def _messages(message: Message, provider: str) -> Iterator[JSONObject]:
             pictures, refused = _pictures(message.content)
             if refused:
                 raise UsageError(refused[0])
-            yield _said(role, _words(message.content), pictures)
+            yield _said(role, plain(message.content), pictures)
 
 
 def _answer(message: Message, provider: str) -> Iterator[JSONObject]:
     """What a model said; its reasoning goes back to its own provider alone, whose templates leave out what is over."""
-    out: JSONObject = {"role": "assistant", "content": _words(message.content)}
+    out: JSONObject = {"role": "assistant", "content": plain(message.content)}
     own = (message.model or "").partition(":")[0] == provider
     thoughts = "".join(block.text for block in message.content if isinstance(block, Thinking))
     if own and thoughts:
@@ -164,18 +165,9 @@ def _answer(message: Message, provider: str) -> Iterator[JSONObject]:
 
 
 def _call(call: ToolCall) -> JSONObject:
-    said = {"name": call.name, "arguments": _arguments(call.arguments)}
+    said = {"name": call.name, "arguments": orjson.Fragment(valid_arguments(call.arguments))}
     # Older servers know neither the type nor the id, and pass over what they do not know.
     return {"id": call.id, "type": "function", "function": said}  # type: ignore[dict-item]  # JSON already
-
-
-def _arguments(arguments: str) -> orjson.Fragment:
-    """An object: what is none (a call that was cut off) is an empty one."""
-    try:
-        whole = isinstance(orjson.loads(arguments), dict)
-    except orjson.JSONDecodeError:
-        whole = False
-    return orjson.Fragment(arguments.encode() if whole else b"{}")
 
 
 def _results(results: Sequence[ToolResult]) -> Iterator[JSONObject]:
@@ -183,19 +175,19 @@ def _results(results: Sequence[ToolResult]) -> Iterator[JSONObject]:
     shown: list[JSONObject] = []
     for result in results:
         pictures, refused = _pictures(result.content)
-        words = [_word(block) for block in result.content if isinstance(block, (Text, Data))]
+        said = [words(block) for block in result.content if isinstance(block, (Text, Data))]
         # The person did not choose what a tool returns: the model is told what it cannot see, the run goes on.
-        words += [f"({reason})" for reason in refused]
+        said += [f"({reason})" for reason in refused]
         if pictures:
-            words.append(f"({len(pictures)} attached below)")
+            said.append(f"({len(pictures)} attached below)")
             shown.append(_said("user", f"From {result.name or 'the tool'}:", pictures))
-        said: JSONObject = {"role": "tool", "tool_name": result.name, "tool_call_id": result.call_id}
-        yield {**said, "content": "\n".join(words)}
+        answer: JSONObject = {"role": "tool", "tool_name": result.name, "tool_call_id": result.call_id}
+        yield {**answer, "content": "\n".join(said)}
     yield from shown
 
 
-def _said(role: str, words: str, pictures: Sequence[str]) -> JSONObject:
-    return {"role": role, "content": words, **({"images": list(pictures)} if pictures else {})}
+def _said(role: str, text: str, pictures: Sequence[str]) -> JSONObject:
+    return {"role": role, "content": text, **({"images": list(pictures)} if pictures else {})}
 
 
 def _pictures(content: Iterable[Block]) -> tuple[list[str], list[str]]:
@@ -212,11 +204,3 @@ def _pictures(content: Iterable[Block]) -> tuple[list[str], list[str]]:
             case File(name=name):
                 refused.append(f"The file {name!r} cannot be sent to Ollama, only text and pictures.")
     return pictures, refused
-
-
-def _words(content: Iterable[Block]) -> str:
-    return "".join(_word(block) for block in content if isinstance(block, (Text, Data)))
-
-
-def _word(block: Text | Data) -> str:
-    return block.text if isinstance(block, Text) else orjson.dumps(block.value).decode()

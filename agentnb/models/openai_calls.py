@@ -85,8 +85,7 @@ class ArrivingCalls:
         """Give the call its id: the server's own, or a new one where that is missing or was used before."""
         if self._used is None:
             self._used = set()
-            # Servers that number each answer's calls anew repeat themselves at once; a long history costs nothing.
-            for message in self._history[-64:]:
+            for message in self._history:
                 if message.role == "assistant":
                     self._used.update(b.id for b in message.content if isinstance(b, ToolCall))
         own = call.server_id

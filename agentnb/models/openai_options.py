@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
@@ -10,6 +9,7 @@ from agentnb.errors import UsageError, nearest
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
+from agentnb.models.openai_parts import joined, tool_name
 from agentnb.models.options import Thinking
 from agentnb.models.strict import strict_schema
 
@@ -60,20 +60,6 @@ def format_options(request: Request, quirks: Quirks) -> dict[str, object]:
     return joined(out, {key: value for key, value in options.body.items() if key != "messages"})
 
 
-def joined(own: Mapping[str, object], body: Mapping[str, object]) -> dict[str, object]:
-    """The fields of both: lists one after the other, objects in one, and of anything else what `body` says."""
-    out = dict(own)
-    for name, value in body.items():
-        match out.get(name), value:
-            case list() as first, list() as second:
-                out[name] = [*first, *second]
-            case dict() as first, dict() as second:
-                out[name] = {**first, **second}
-            case _:
-                out[name] = value
-    return out
-
-
 def chosen(request: Request, quirks: Quirks) -> str:
     """The tool choice. Raises UsageError for a tool that is not offered, and where no call can be demanded."""
     choice, names = request.tool_choice, [tool.name for tool in request.tools]
@@ -96,11 +82,6 @@ def tool_fields(request: Request) -> list[JSONObject]:
         {"name": tool_name(tool.name), "description": tool.description, "parameters": dict(tool.parameters)}
         for tool in request.tools
     ]
-
-
-def tool_name(name: str) -> str:
-    """The name as the dialect allows it: [A-Za-z0-9_-]{1,64}."""
-    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "_"
 
 
 def schema_fields(request: Request) -> JSONObject:

@@ -1,9 +1,11 @@
-"""Blocks as the parts of a Chat Completions message."""
+"""Blocks as the parts of a Chat Completions message, and the words that other dialects share with it."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 
@@ -44,8 +46,16 @@ def words(block: Block) -> str:
         case Text(text=text):
             return text
         case Data(value=value):
-            return orjson.dumps(value).decode()
+            return json_text(value)
     return ""
+
+
+def json_text(value: JSON) -> str:
+    """The value as JSON text, also where it holds what the fast writer refuses: a long integer, half a character."""
+    try:
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return json.dumps(value)
 
 
 def media_of(content: Iterable[Block]) -> list[Block]:
@@ -100,3 +110,22 @@ def valid_arguments(arguments: str) -> str:
         return arguments if isinstance(orjson.loads(arguments), dict) else "{}"
     except orjson.JSONDecodeError:
         return "{}"
+
+
+def tool_name(name: str) -> str:
+    """The name as the dialect allows it: [A-Za-z0-9_-]{1,64}."""
+    return re.sub(r"[^A-Za-z0-9_-]", "_", name)[:64] or "_"
+
+
+def joined(own: Mapping[str, object], body: Mapping[str, object]) -> dict[str, object]:
+    """The fields of both: lists one after the other, objects in one, and of anything else what `body` says."""
+    out = dict(own)
+    for name, value in body.items():
+        match out.get(name), value:
+            case list() as first, list() as second:
+                out[name] = [*first, *second]
+            case dict() as first, dict() as second:
+                out[name] = {**first, **second}
+            case _:
+                out[name] = value
+    return out

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import orjson
 
 from agentnb.errors import UsageError
-from agentnb.messages import JSON, Data, JSONObject, Message, Opaque, Text, Thinking, ToolCall, ToolResult
+from agentnb.messages import Data, JSONObject, Message, Opaque, Text, Thinking, ToolCall, ToolResult
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
-from agentnb.models.openai_options import format_options, tool_name
-from agentnb.models.openai_parts import media_of, part_or_note, plain, user_content, valid_arguments, words
+from agentnb.models.openai_options import format_options
+from agentnb.models.openai_parts import media_of, part_or_note, plain, tool_name, user_content, valid_arguments, words
+from agentnb.models.turns import UNANSWERED
 from agentnb.models.wire import Prefix, WireCache
-
-_UNANSWERED = "This call was not run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def _messages(messages: Sequence[Message], quirks: Quirks, cache: WireCache[Wire
                 if turn is not None:
                     turn.results.append((message, wire))
             case "assistant":
-                pieces += _close(turn, after)
+                pieces += _close(turn, after, quirks)
                 settled = i, len(pieces)
                 turn, after = (_Turn(wire.ids, wire.media) if wire.ids else None), []
                 pieces += filter(None, (wire.body, b"" if turn else wire.media))
@@ -91,7 +92,7 @@ def _messages(messages: Sequence[Message], quirks: Quirks, cache: WireCache[Wire
                 pieces.append(wire.body)
             case _:
                 after.append(wire.body)
-    pieces += _close(turn, after)
+    pieces += _close(turn, after, quirks)
     count, made = settled
     if count > max(begin, last_user):
         cache.keep_prefix(Prefix(tuple(messages[:count]), b",".join(pieces[:made]), last_user, quirks), known)
@@ -105,7 +106,7 @@ def _cached(message: Message, quirks: Quirks, cache: WireCache[Wire], *, looped:
     return cache.keep(message, variant, _wire(message, quirks, looped)) if wire is None else wire
 
 
-def _close(turn: _Turn | None, after: Iterable[bytes]) -> Iterator[bytes]:
+def _close(turn: _Turn | None, after: Iterable[bytes], quirks: Quirks) -> Iterator[bytes]:
     """The answers of a turn in its order, then the media they carry, then what was said meanwhile."""
     if turn is not None:
         if len(turn.results) == 1 and turn.results[0][1].ids == turn.ids:
@@ -113,7 +114,8 @@ def _close(turn: _Turn | None, after: Iterable[bytes]) -> Iterator[bytes]:
         else:
             answers = {r.call_id: r for message, _ in turn.results for r in _results(message)}
             yield _dump(
-                _tool_message(answers.get(call) or ToolResult(call, "", (Text(_UNANSWERED),))) for call in turn.ids
+                _tool_message(answers.get(call) or ToolResult(call, "", (Text(UNANSWERED),)), quirks)
+                for call in turn.ids
             )
         yield from filter(None, (turn.media, *(wire.media for _, wire in turn.results)))
     yield from after
@@ -133,10 +135,11 @@ def _wire(message: Message, quirks: Quirks, looped: bool) -> Wire:
             return _assistant(message, quirks, looped)
         case "tool":
             results = tuple(_results(message))
-            return Wire(_dump(map(_tool_message, results)), tuple(r.call_id for r in results), _promoted(results))
+            said = _dump(_tool_message(result, quirks) for result in results)
+            return Wire(said, tuple(result.call_id for result in results), _promoted(results, quirks))
         case "system":
-            said: JSON = plain(message.content)
-            return Wire(_dump([{"role": quirks.system_role, **_named(message, quirks), "content": said}]))
+            told: JSONObject = {"role": quirks.system_role, **_named(message, quirks)}
+            return Wire(_dump([{**told, "content": plain(message.content)}]))
         case "user":
             return Wire(_dump([{"role": "user", **_named(message, quirks), "content": user_content(message.content)}]))
 
@@ -162,8 +165,8 @@ def _assistant(message: Message, quirks: Quirks, looped: bool) -> Wire:
         if isinstance(block, Opaque) and block.provider == quirks.provider and "reasoning_details" in block.payload:
             out |= block.payload
     if calls:
-        out["tool_calls"] = [_tool_call(call, own) for call in calls]
-    shown = [{"type": "text", "text": "From you:"}, *map(part_or_note, media)] if media else []
+        out["tool_calls"] = [_tool_call(call, quirks, own=own) for call in calls]
+    shown: list[JSONObject] = [{"type": "text", "text": "From you:"}, *map(part_or_note, media)] if media else []
     return Wire(_dump([out]), tuple(call.id for call in calls), _from_user(shown))
 
 
@@ -177,31 +180,38 @@ def _thoughts(thoughts: str, text: str, quirks: Quirks) -> JSONObject:
             return {name: thoughts}
 
 
-def _tool_call(call: ToolCall, own: bool) -> JSONObject:
+def _id(call_id: str, quirks: Quirks) -> str:
+    """The id as the server takes it: those of other providers are too long for some, or have other characters."""
+    if quirks.call_id is None or re.fullmatch(quirks.call_id, call_id):
+        return call_id
+    return hashlib.blake2b(call_id.encode(), digest_size=5).hexdigest()[:9]
+
+
+def _tool_call(call: ToolCall, quirks: Quirks, *, own: bool) -> JSONObject:
     return {
         **(call.extra or {} if own else {}),
-        "id": call.id,
+        "id": _id(call.id, quirks),
         "type": "function",
         "function": {"name": tool_name(call.name), "arguments": valid_arguments(call.arguments)},
     }
 
 
-def _tool_message(result: ToolResult) -> JSONObject:
+def _tool_message(result: ToolResult, quirks: Quirks) -> JSONObject:
     text = "\n".join(words(b) for b in result.content if isinstance(b, (Text, Data)))
     if media := media_of(result.content):
         text = _with_note(text, len(media))
-    return {"role": "tool", "tool_call_id": result.call_id, "content": text}
+    return {"role": "tool", "tool_call_id": _id(result.call_id, quirks), "content": text}
 
 
 def _with_note(text: str, media: int) -> str:
     return f"{text}\n({media} attached below)".lstrip()
 
 
-def _promoted(results: Sequence[ToolResult]) -> bytes:
+def _promoted(results: Sequence[ToolResult], quirks: Quirks) -> bytes:
     parts: list[JSONObject] = []
     for result in results:
         if media := media_of(result.content):
-            parts.append({"type": "text", "text": f"From {result.name or 'the tool'} ({result.call_id}):"})
+            parts.append({"type": "text", "text": f"From {result.name or 'the tool'} ({_id(result.call_id, quirks)}):"})
             parts += map(part_or_note, media)
     return _from_user(parts)
 

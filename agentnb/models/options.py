@@ -112,7 +112,8 @@ _NEEDED = {
     "parallel_tool_calls": "true or false",
     "stream": "true or false",
     "cache": "'5m' or '1h'",
-    **dict.fromkeys(_JOINED, "an object"),
+    "body": "an object",
+    **dict.fromkeys(("headers", "query"), "an object of texts"),
 }
 
 
@@ -129,7 +130,11 @@ def _valid(given: str, name: str, value: object) -> object:
             return value
         case "parallel_tool_calls" | "stream" if isinstance(value, bool):
             return value
-        case "body" | "headers" | "query" if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        case "body" if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+            return dict(value)
+        case "headers" | "query" if isinstance(value, Mapping) and all(
+            isinstance(text, str) for pair in value.items() for text in pair
+        ):
             return dict(value)
     raise _wrong(given, value, _NEEDED[name])
 

@@ -7,25 +7,21 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from agentnb.events import ModelEvent
+from agentnb.models.attempt import Around
 from agentnb.models.base import Model, Request
 from agentnb.models.options import Options
 
 
-class PresetModel:
+class PresetModel(Around):
     """A model that asks `model` with these options, unless a request has its own."""
 
     def __init__(self, model: Model, options: Options) -> None:
-        self._model = model
+        super().__init__(model)
         self._options = options
-
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self._model.name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer. Raises what it raises."""
         preset = replace(request, options=request.options.over(self._options))
-        async with aclosing(self._model.stream(preset)) as events:
+        async with aclosing(self.model.stream(preset)) as events:
             async for event in events:
                 yield event

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 
 from agentnb.errors import UsageError, nearest
@@ -48,15 +48,31 @@ def find(name: str, rows: Mapping[str, Provider]) -> Provider | None:
 def with_rows(rows: Mapping[str, Provider], more: Mapping[str, Mapping[str, object]]) -> Mapping[str, Provider]:
     """The rows, and those that a person wrote; one of theirs takes the place of ours. Raises UsageError."""
     out = dict(rows)
-    known = {each.name for kind in (Provider, Quirks) for each in fields(kind)} - {"name", "provider", "quirks"}
+    known = {each.name: each for kind in (Provider, Quirks) for each in fields(kind)}
+    for own in ("name", "provider", "quirks"):
+        del known[own]
     for name, row in more.items():
         for key in row:
             if key not in known:
                 raise UsageError(f"The provider {name!r} has a setting {key!r} that there is not.{nearest(key, known)}")
+            _check(name, known[key], row[key])
         if not isinstance(row.get("base_url"), str) and name not in rows:
             raise UsageError(f'The provider {name!r} needs a base_url: base_url = "https://HOST/v1".')
         out[name] = _row(name, dict(row))
     return out
+
+
+def _check(provider: str, setting: Field[object], value: object) -> None:
+    """Raises UsageError for a value of another kind than the setting's."""
+    texts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    kinds: Mapping[str, tuple[type, str]] = {
+        "bool": (bool, "true or false"),
+        "tuple[str, ...]": (list, "a list of texts"),
+        "Mapping[str, str]": (dict, "a table of texts"),
+    }
+    kind, words = kinds.get(str(setting.type), (str, "a text"))
+    if not isinstance(value, kind) or (kind is not bool and not all(isinstance(text, str) for text in texts)):
+        raise UsageError(f"The provider {provider!r} takes {words} as {setting.name!r}, not {str(value)[:60]!r}.")
 
 
 def _row(name: str, row: dict[str, object]) -> Provider:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from agentnb import codec
 from agentnb.errors import AgentnbError, ModelError, UsageError
 from agentnb.events import ModelEvent, Usage
+from agentnb.masking import masked
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.attempt import kind_of, kinds
 from agentnb.models.base import Request
@@ -76,7 +77,7 @@ class Exchange:
 
 def known_as(request: Request, mask: Mask) -> Asked:
     """What a cassette knows a request by: with other keys in it, it is the same request."""
-    form = _masked(canonical(request), mask)
+    form = masked(canonical(request), mask)
     assert isinstance(form, dict)
     return Asked(fingerprint(form), {key: _short(value) for key, value in form.items()})
 
@@ -87,8 +88,10 @@ def answered(asked: Asked, events: Sequence[ModelEvent], error: AgentnbError | N
         replace(event, usage=replace(event.usage, seconds=0.0, first=None)) if isinstance(event, Usage) else event
         for event in joined(events)
     ]
-    clean = codec.load(list[ModelEvent], _masked(codec.dump(timeless, list[ModelEvent]), mask))
-    return Exchange(asked, tuple(clean), None if error is None else _failure(error, mask))
+    # The names are ours; and under "data" are bytes: no words, a mask could only break them.
+    clean = masked(codec.dump(timeless, list[ModelEvent]), mask, names=False, but="data")
+    said: list[ModelEvent] = codec.load(list[ModelEvent], clean)
+    return Exchange(asked, tuple(said), None if error is None else _failure(error, mask))
 
 
 def _failure(error: AgentnbError, mask: Mask) -> Failure:
@@ -190,7 +193,7 @@ def _against(short: JSONObject, before: JSONObject) -> JSONObject:
     out: JSONObject = {}
     for key, value in short.items():
         out[key] = _AS_BEFORE if key in before and before[key] == value else value
-    now, then = short["messages"], before.get("messages")
+    now, then = short.get("messages"), before.get("messages")
     if isinstance(now, list) and isinstance(then, list) and out["messages"] is now:
         shared = common(now, then)
         if shared:
@@ -210,18 +213,6 @@ def common(one: Sequence[JSON], other: Sequence[JSON]) -> int:
     """How many values two lists have in common at their beginning."""
     pairs = zip(one, other, strict=False)
     return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
-
-
-def _masked(value: JSON, mask: Mask) -> JSON:
-    match value:
-        case str():
-            return mask(value)
-        case list():
-            return [_masked(each, mask) for each in value]
-        case dict():
-            # Bytes are no words; a mask could only break them.
-            return {key: each if key == "data" else _masked(each, mask) for key, each in value.items()}
-    return value
 
 
 def _short(value: JSON) -> JSON:

@@ -56,7 +56,8 @@ class RemoteModel:
         self._known = known
         self._credential = credential or (lambda: from_environment(provider, environ))
         self._dialect = DIALECTS[provider.dialect] if isinstance(provider.dialect, str) else provider.dialect
-        self._quirks = provider.quirks
+        # What only a provider understands is known by the provider's name.
+        self._quirks = replace(provider.quirks, provider=provider.name)
         self._bases = self._dialect.bases(base_url or self._own_base())
         self._cache: WireCache[Any] = WireCache()
         self._media = media.Fitter(self._dialect.limits)
@@ -80,7 +81,8 @@ class RemoteModel:
         self._check(request)
         fitted = await self._media.fit(request.messages, http=self._http, model=self.name)
         request = replace(request, messages=fitted)
-        quirks, bases = self._quirks, self._bases
+        began, bases = self._quirks, self._bases
+        quirks = began
         while True:
             asked = structured.prepared(request, quirks.structured, forced=quirks.forced)
             url = self._url(bases[0], asked, quirks)
@@ -89,9 +91,12 @@ class RemoteModel:
             async with self._http.post_stream(url, headers=headers, body=body, connect=self._connect) as reply:
                 if reply.status < 300:
                     # Remembered only now: a server that refuses every way has taught us nothing.
-                    self._quirks, self._bases = quirks, bases[:1]
-                    async with aclosing(self._answer(reply, source, asked, quirks)) as events:
-                        async for event in structured.unwrapped(events) if request.output else events:
+                    self._bases = bases[:1]
+                    if quirks != began:
+                        self._quirks = quirks
+                    answer = self._answer(reply, source, asked, quirks)
+                    async with aclosing(structured.unwrapped(answer) if asked.tools != request.tools else answer) as it:
+                        async for event in it:
                             yield event
                     return
                 said = await reply.read()
@@ -172,7 +177,7 @@ class RemoteModel:
             lesson = replace(quirks, structured="tool")
         elif lesson is None and quirks.structured == "tool" and request.tools[-1:] and status in (400, 422):
             lesson = _without_force(quirks, request)
-        if lesson is None:
+        if lesson is None or lesson == quirks:
             raise refusal
         return lesson
 

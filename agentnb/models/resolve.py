@@ -25,10 +25,10 @@ from agentnb.models.local import LocalModel
 from agentnb.models.providers import Provider
 from agentnb.models.remote import RemoteModel
 from agentnb.models.retry import RetryModel
+from agentnb.models.routes import LOOPBACK
 
 #: Not behind HTTP, so no rows.
 _OWN = ("fake", "local", "replay")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _MADE = "made when asked for"
 #: Makes a model of the name that was asked for.
 Factory: TypeAlias = Callable[[str], Model]
@@ -71,12 +71,14 @@ class Models:
         self._environ = environ
         self.credential = credentials or self._from_environment
         self._base_dir = base_dir or Path()
-        self._providers = dict(rows.load_providers() if providers is None else providers)
+        self._providers: dict[str, Provider] = {}
         #: Each with what it is called in `names`.
         self._registered: dict[str, tuple[Factory, str]] = {}
         self._aliases: dict[str, str] = {}
         self._factories: dict[str, Factory] = {}
         self._opened: dict[tuple[str, _Where], Model] = {}
+        for row in (rows.load_providers() if providers is None else providers).values():
+            self.add_provider(row)
 
     def open(
         self,
@@ -180,8 +182,7 @@ class Models:
         meant = rows.find(close[0], self._providers) if close else None
         hint = f" Did you mean {close[0]!r}?" if close else ""
         hint += f" It needs {meant.key}." if meant and meant.key and meant.key_required else ""
-        known = ", ".join(sorted([*self._providers, *_OWN]))
-        raise UsageError(f"Unknown provider {name!r}.{hint} There are: {known}.")
+        raise UsageError(f"Unknown provider {name!r}.{hint} There are: {', '.join(sorted([*self._providers, *_OWN]))}.")
 
     def _from_environment(self, row: Provider, key_name: str | None) -> Credential | None:
         if key_name:
@@ -221,9 +222,7 @@ class Models:
         if len(serving) == 1:
             return serving[0], name
         if serving:
-            raise UsageError(
-                f"{name!r} is served by several. Write {' or '.join(f'{each}:{name}' for each in serving)}."
-            )
+            raise UsageError(f"{name!r} is served by several. Write {' or '.join(f'{one}:{name}' for one in serving)}.")
         raise _no_model(name, nearest(name, (card.name.partition(":")[2] for card in self.cards)))
 
     def _remote(self, row: Provider, model: str, where: _Where) -> Model:
@@ -242,7 +241,7 @@ class Models:
         return RetryModel(remote)
 
     def _source(self, row: Provider, where: _Where) -> Callable[[], Credential | None]:
-        own_server = where.api_base is not None and _hostname(where.api_base) in _LOOPBACK
+        own_server = where.api_base is not None and _hostname(where.api_base) in LOOPBACK
         if where.api_key is not None:
             given = Credential({"key": where.api_key})
             return lambda: given

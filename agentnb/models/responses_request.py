@@ -24,8 +24,8 @@ from agentnb.messages import (
 )
 from agentnb.models.base import Request
 from agentnb.models.dialect import Quirks
-from agentnb.models.openai_options import chosen, effort_of, joined, schema_fields, tool_fields, tool_name
-from agentnb.models.openai_parts import data_url, media_of, plain, valid_arguments, words
+from agentnb.models.openai_options import chosen, effort_of, schema_fields, tool_fields
+from agentnb.models.openai_parts import data_url, joined, media_of, plain, tool_name, valid_arguments, words
 from agentnb.models.turns import serialized
 from agentnb.models.wire import WireCache
 
@@ -51,7 +51,7 @@ def format_request(
         items = serialized(
             request.messages,
             cache=WireCache() if cache is None else cache,
-            form=f"{quirks.provider} {quirks.system_role}",
+            form=f"{quirks.provider} {quirks.system_role} {quirks.thinking}",
             wire=lambda message: _dump(_items(message, quirks)),
             join=lambda made: b",".join(body for _, body in made),
         )
@@ -128,7 +128,8 @@ def _assistant(message: Message, quirks: Quirks) -> list[JSONObject]:
                 known: JSONObject = {key: item.get(key) for key in ("type", "id", "status")}
                 items.append({**known, "result": result})
             case Opaque(provider=quirks.provider, payload={"type": str()} as item):
-                items.append(item)
+                if quirks.thinking != "unseen" or item.get("type") != "reasoning" or item.get("content"):
+                    items.append(item)
             case Image() | Audio() | File():
                 media.append(block)
     while items and items[-1].get("type") == "reasoning":

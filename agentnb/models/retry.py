@@ -9,14 +9,14 @@ from contextlib import aclosing
 
 from agentnb.errors import ModelError, RequestRefused, UsageError
 from agentnb.events import ModelEvent, Waiting
-from agentnb.models.attempt import shows, whole
+from agentnb.models.attempt import Around, shows, whole
 from agentnb.models.base import Model, Request
 
 #: Seconds: the first wait (doubled each time), the longest of ours, the longest that a server may ask for.
 _FIRST, _LONGEST, _LONGEST_ASKED = 0.5, 8.0, 60.0
 
 
-class RetryModel:
+class RetryModel(Around):
     """A model that asks `model` again, at most `retries` times, after errors that may pass.
 
     It waits as long as the server asks, otherwise 0.5, 1, 2 … 8 seconds less up to a quarter at random, and says so
@@ -33,15 +33,10 @@ class RetryModel:
     ) -> None:
         if retries < 0:
             raise UsageError(f"The number of retries cannot be {retries}. Use 0 for none.")
-        self.model = model
+        super().__init__(model)
         self._retries = retries
         self._sleep = sleep
         self._jitter = jitter
-
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self.model.name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer. Raises its last error."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from agentnb.config import Settings
 from agentnb.errors import ConnectionFailed, UsageError
 
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STANDARD = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 
 
@@ -25,7 +25,7 @@ def proxy_for(scheme: str, netloc: str, hostname: str, settings: Settings) -> st
 
     Raises ConnectionFailed for an address that is none.
     """
-    if hostname in _LOOPBACK or settings.proxy == "none":
+    if hostname in LOOPBACK or settings.proxy == "none":
         return None
     # It brings the standard library's own HTTP client and mail parser along.
     import urllib.request
@@ -90,7 +90,7 @@ def _load(context: ssl.SSLContext, path: Path, named: str) -> None:
 
 def leads_inside(host: str) -> bool:
     """Whether a host name is plainly one of this machine or of a private network."""
-    if host in _LOOPBACK or host.endswith(".localhost"):
+    if host in LOOPBACK or host.endswith(".localhost"):
         return True
     try:
         return not ipaddress.ip_address(host).is_global

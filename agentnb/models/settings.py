@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ class _Setting:
     def path(self) -> Path:
         if not isinstance(self.value, (str, Path)):
             raise self.wrong("a path")
-        return self.base_dir / Path(self.value).expanduser()
+        return self.base_dir / os.path.expanduser(self.value)
 
 
 def _fallbacks(setting: _Setting) -> StackOptions:

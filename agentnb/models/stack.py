@@ -79,7 +79,8 @@ def stack(
 ) -> Model:
     """A model with everything around it that is asked for; without any, with retries alone.
 
-    Timeouts (seconds) are of one attempt; limits and rates are each model's own. `balance` are models that share the
+    The retries that a model brings (one opened by name does) are left out: these take their place. Timeouts (seconds)
+    are of one attempt; limits and rates are each model's own. `balance` are models that share the
     work, with their weights (that of `model` is 1 unless it is among them). `cassette` answers what a file holds and
     records the rest, `record` begins a new file, `replay` asks nobody; `mask` takes secrets out of what they write.
     """
@@ -112,6 +113,8 @@ class _Each:
     sleep: Callable[[float], Awaitable[object]]
 
     def bounded(self, model: Model) -> Model:
+        if isinstance(model, RetryModel):
+            model = model.model
         if (self.first, self.idle, self.total) != (None, None, None):
             model = TimeoutModel(model, first=self.first, idle=self.idle, total=self.total)
         if self.concurrency is not None or self.rates:

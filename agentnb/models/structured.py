@@ -20,7 +20,7 @@ def prepared(request: Request, how: Structured, *, forced: bool = True) -> Reque
     """The request as it is sent: unchanged where `how` is "native", or where no schema is asked for."""
     if request.output is None or how == "native":
         return request
-    if how == "text":
+    if how == "text" or any(tool.name == ANSWER for tool in request.tools):
         return replace(request, output=None, messages=_told(request.messages, in_words(request.output)))
     tool = ToolSpec(ANSWER, _purpose(request.output), dict(request.output.schema))
     # With other tools beside it the model chooses among all of them, but must choose one.

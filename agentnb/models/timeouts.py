@@ -9,11 +9,11 @@ from contextlib import aclosing
 
 from agentnb.errors import ConnectionFailed, ModelError, StreamBroken, UsageError
 from agentnb.events import ModelEvent
-from agentnb.models.attempt import shows
+from agentnb.models.attempt import Around, shows
 from agentnb.models.base import Model, Request
 
 
-class TimeoutModel:
+class TimeoutModel(Around):
     """A model that gives `model` so many seconds: until its `first` token, `idle` between events after it, in `total`.
 
     None leaves a time open. The time its reader takes counts for `total` only. When a time is over, the stream is
@@ -26,15 +26,10 @@ class TimeoutModel:
         for name, seconds in (("first", first), ("idle", idle), ("total", total)):
             if seconds is not None and not 0 < seconds < math.inf:
                 raise UsageError(f"The timeout {name!r} takes seconds greater than 0, not {seconds!r}.")
-        self._model = model
+        super().__init__(model)
         self._first = first
         self._idle = idle
         self._total = total
-
-    @property
-    def name(self) -> str:
-        """The wrapped model's."""
-        return self._model.name
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The wrapped model's answer. Raises ConnectionFailed, or StreamBroken once it has begun."""
@@ -43,7 +38,7 @@ class TimeoutModel:
         ends = _after(start, self._total)
         limit = _after(start, self._first)
         begun = False
-        async with aclosing(self._model.stream(request)) as events:
+        async with aclosing(self.model.stream(request)) as events:
             while True:
                 try:
                     async with asyncio.timeout_at(_sooner(limit, ends)) as bound:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from agentnb.messages import Message, Text, ToolCall, ToolResult
 from agentnb.models.wire import Prefix, WireCache
 
-_UNANSWERED = "This call was not run."
+#: What stands for the result of a call that has none.
+UNANSWERED = "This call was not run."
 
 
 def ordered(messages: Sequence[Message]) -> list[Message]:
@@ -47,7 +48,7 @@ def _results(message: Message) -> list[ToolResult]:
 
 
 def _unanswered(call: ToolCall) -> ToolResult:
-    return ToolResult(call.id, call.name, (Text(_UNANSWERED),), is_error=True)
+    return ToolResult(call.id, call.name, (Text(UNANSWERED),), is_error=True)
 
 
 def serialized(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -11,17 +12,19 @@ from typing import Literal
 from agentnb import prompting, render
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground, going
-from agentnb.errors import AgentnbError, UsageError
+from agentnb.errors import AgentnbError, PromptError, UsageError, nearest
 from agentnb.jobs import Run
 from agentnb.messages import JSON, Content, Message
 from agentnb.models.options import Options
 from agentnb.notebook.display import Display
 from agentnb.notebook.options import Parsed
 from agentnb.notebook.orders import Order, amount, model_options
+from agentnb.render.terminal import one_line
 from agentnb.result import Result
 from agentnb.session import Session
 from agentnb.workspace import Workspace
 
+_NOTHING_SENT = "Nothing was sent."
 _KINDS: tuple[Literal["image", "audio"], ...] = ("image", "audio")
 _FILES = (
     *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg", ".bmp", ".tif", ".tiff"),
@@ -52,7 +55,7 @@ class CellRun:
         self.filled = prompting.fill(order.prompt, names)
         self.prompt = Message("user", (*self.filled.content, *_media(options, names)))
         schema = options.one("schema")
-        self.agent = self._agent(options, prompting.evaluate(schema, names) if schema else None)
+        self.agent = self._agent(options, _schema(schema, names) if schema else None)
         self.session = self._session(options.one("session"))
         self.history = self.session.history(cell) if self.session else ()
 
@@ -96,6 +99,11 @@ class CellRun:
         """What the notebook file keeps of how the answer came about."""
         return render.Provenance(self._order.prompt, self.filled.variables, _plain(self.agent.options))
 
+    def mask(self, words: str) -> str:
+        """The words without the secrets that are known here."""
+        self._workspace.mask.add(*self._workspace.credentials.secrets())
+        return self._workspace.mask(words)
+
     async def attend(self, display: Display) -> Result:
         """Run, leaving the kernel's loop free. Raises what failed after everything there was is shown and kept."""
         run = self._begin()
@@ -123,6 +131,8 @@ class CellRun:
         failed = run.done.exception()
         if isinstance(failed, AgentnbError):
             failed.transcript = transcript
+            # It may quote what a model or a tool said, and stays in the notebook.
+            failed.args = tuple(self._workspace.mask(arg) if isinstance(arg, str) else arg for arg in failed.args)
         if failed is not None:
             raise failed
         return self.agent.result(transcript)
@@ -142,10 +152,14 @@ def _show(run: Run, display: Display) -> None:
 def _media(options: Parsed, names: Mapping[str, object]) -> Iterator[Content]:
     for kind in _KINDS:
         for source in options.many(kind) or ():
-            yield from prompting.to_media(_named(source, names, kind), kind)
+            what = f"--{kind} {one_line(source, 60)}"
+            try:
+                yield from prompting.to_media(_named(source, names, what), kind)
+            except PromptError as error:
+                raise UsageError(f"{what}: {error} {_NOTHING_SENT}") from error
 
 
-def _named(source: str, names: Mapping[str, object], kind: str) -> object:
+def _named(source: str, names: Mapping[str, object], what: str) -> object:
     """What `--image` or `--audio` names: an address, a file, or the value of an expression."""
     if re.match(r"(https?|data):", source):
         return source
@@ -153,5 +167,30 @@ def _named(source: str, names: Mapping[str, object], kind: str) -> object:
     if path.suffix and path.exists():
         return path
     if path.suffix.lower() in _FILES and not source.isidentifier():
-        raise UsageError(f"--{kind}: there is no file {source!r}. Check the path, from {str(Path.cwd())!r}.")
-    return prompting.evaluate(source, names)
+        raise UsageError(f"{what}: there is no such file. Check the path, from {str(Path.cwd())!r}. {_NOTHING_SENT}")
+    return _value(source, names, what)
+
+
+def _schema(source: str, names: Mapping[str, object]) -> object:
+    """What `--schema` names: a type, or a JSON Schema, as JSON or as Python writes it."""
+    with contextlib.suppress(ValueError):
+        written = json.loads(source)
+        if isinstance(written, dict):
+            return written
+    return _value(source, names, f"--schema {one_line(source, 60)}")
+
+
+def _value(source: str, names: Mapping[str, object], what: str) -> object:
+    """The value of an expression on the magic's line. Raises UsageError, which says `what` it is."""
+    try:
+        return prompting.evaluate(source, names)
+    except PromptError as error:
+        cause = error.__cause__
+        if cause is None:
+            raise UsageError(f"{what} is not a Python expression. {_NOTHING_SENT}") from None
+        missing = cause.name if isinstance(cause, NameError) else None
+        if missing:
+            near = nearest(missing, [name for name in names if not name.startswith("_")])
+            raise UsageError(f"{what}: there is no variable {missing!r}.{near} {_NOTHING_SENT}") from None
+        reason = one_line(f"{type(cause).__name__}: {cause}", 300).removesuffix(".")
+        raise UsageError(f"{what}: {reason}. {_NOTHING_SENT}") from cause

@@ -1,4 +1,4 @@
-"""Tab in our magics: options, models, tools, and variables inside `{{`."""
+"""Tab in our magics: verbs, options and their values, models, keys, tools, and variables inside `{{`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
+from agentnb.errors import AgentnbError
 from agentnb.models import weights
-from agentnb.models.providers import load_providers
-from agentnb.notebook import orders
+from agentnb.notebook import credential_magics, model_magics, orders, usage_magics
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
+_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%session)(?=\s|$)")
 _TOOL_VERBS = ("list", "show", "on", "off", "rm")
+_SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
+#: What `--schema` can be of any notebook.
+_TYPES = ("str", "int", "float", "bool", "list[", "dict[")
 
 
 def matcher(workspace: Workspace) -> Callable[[CompletionContext], SimpleMatcherResult]:
@@ -24,12 +28,21 @@ def matcher(workspace: Workspace) -> Callable[[CompletionContext], SimpleMatcher
     def agentnb(context: CompletionContext) -> SimpleMatcherResult:
         lines = context.full_text.split("\n")
         before = lines[context.cursor_line][: context.cursor_position]
-        token = context.token
-        found = [n for n in completer.suggest(lines[0], before, context.cursor_line) if n.startswith(token)]
-        return {"completions": [SimpleCompletion(text=name, type="agentnb") for name in found], "suppress": bool(found)}
+        offered = completer.suggest(lines[0], before, context.cursor_line)
+        word = _begun(before, offered)
+        names = [SimpleCompletion(text=name, type="agentnb") for name in offered if name.startswith(word)]
+        return {"completions": names, "matched_fragment": word, "suppress": bool(names)}
 
     found: Callable[[CompletionContext], SimpleMatcherResult] = agentnb
     return found
+
+
+def _begun(before: str, offered: Iterable[str]) -> str:
+    """What of the names that are offered stands before the cursor: a whole word, or a name within an expression."""
+    word = re.split(r"[\s,=]", before)[-1]
+    if any(name.startswith(word) for name in offered):
+        return word
+    return re.split(r"\W", word)[-1] if re.search(r"[(\[{]", word) else word
 
 
 class Completer:
@@ -40,41 +53,113 @@ class Completer:
 
     def suggest(self, first: str, before: str, line: int) -> Sequence[str]:
         """What may stand at the cursor, by the cell's first line and the cursor's line up to it."""
-        magic = re.match(r"\s*(%%?(?:agent|model|tool))(?=\s|$)", before if line == 0 else first)
+        magic = _MAGIC.match(before if line == 0 else first)
         if magic is None:
             return ()
-        if re.search(r"\{\{[^}]*$", before):
+        if "agent" in magic[1] and re.search(r"\{\{[^}]*$", before):
             return [name for name in self._workspace.namespace if not name.startswith("_")]
         if line > 0:
             return ()
-        *earlier, word = re.split(r"[\s,]+", before[magic.end() :].lstrip(), maxsplit=0)
-        return self._words(magic[1], earlier, word)
+        *earlier, word = re.split(r"[\s,=]+", before[magic.end() :].lstrip(), maxsplit=0)
+        try:
+            return self._words(magic[1].lstrip("%"), earlier, word)
+        except AgentnbError:  # a file of keys or settings that cannot be read: the magic will say so
+            return ()
 
     def _words(self, magic: str, earlier: Sequence[str], word: str) -> Sequence[str]:
-        last = earlier[-1] if earlier else ""
-        if magic == "%tool":
-            return [*(() if earlier else _TOOL_VERBS), *self._functions()]
+        match magic:
+            case "agent":
+                return _flags(orders.OPTIONS) if word.startswith("-") else self._value(earlier, word)
+            case "tool":
+                return [*(() if earlier else _TOOL_VERBS), *self._functions()]
+            case "model":
+                return self._model(earlier, word)
+            case "credential":
+                return self._credential(earlier, word)
+            case "session":
+                return () if earlier else ("new",)
+        return {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)}.get(tuple(earlier), ())
+
+    def _model(self, earlier: Sequence[str], word: str) -> Sequence[str]:
+        verb = earlier[0] if earlier else ""
         if word.startswith("-"):
-            return _flags(orders.OPTIONS if "agent" in magic else orders.MODEL_OPTIONS)
-        if last in ("-m", "--model") or (magic == "%model" and not earlier):
-            return [*_models(), *(["list", "pull"] if magic == "%model" else [])]
-        match last:
+            return _flags(model_magics.ADD_OPTIONS if verb == "add" else model_magics.MODEL_OPTIONS)
+        match verb, len(earlier):
+            case "", _:
+                return [*model_magics.VERBS, *self._models(word)]
+            case "list", 1:
+                return [*self._workspace.models.providers(), "local"]
+            case "rm", 1:
+                return list(self._workspace.models.names())
+            case "pull", 1:
+                return [row.id for row in weights.KNOWN]
+            case ("test", 1) | ("add" | "alias", 2):
+                return self._models(word)
+        return self._value(earlier, word)
+
+    def _credential(self, earlier: Sequence[str], word: str) -> Sequence[str]:
+        if word.startswith("-"):
+            return _flags(credential_magics.ADD_OPTIONS)
+        match earlier:
+            case []:
+                return credential_magics.VERBS
+            case ["add"] | [*_, "--provider"]:
+                return list(self._workspace.models.providers())
+            case [*_, "--type"]:
+                return list(credential_magics.SECRETS)
+            case [*_, "--from-env"]:
+                return [name for name in self._workspace.environ if name.isupper()]
+            case [_]:
+                return [entry.name for entry in self._workspace.credentials.list()]
+        return ()
+
+    def _value(self, earlier: Sequence[str], word: str) -> Sequence[str]:
+        """What the last option before the cursor may be."""
+        match next((each for each in reversed(earlier) if each.startswith("-")), ""):
             case "-t" | "--tool":
                 return self._functions()
+            case "-i" | "--image" | "--audio":
+                return self._variables()
+            case "--fallback" | "--balance":
+                return self._models(word)
+            case "--schema":
+                return [*self._types(), *_TYPES]
+        match earlier[-1] if earlier else "":
+            case "-m" | "--model":
+                return self._models(word)
             case "-f" | "--format":
                 return orders.FORMATS
             case "--session":
                 return ("new", "none")
+            case "--cache":
+                return ("memory",)
+            case "--api-key-name":
+                return [entry.name for entry in self._workspace.credentials.list()]
         return ()
 
+    def _models(self, word: str) -> Sequence[str]:
+        """Names of your own, then those built in, then providers; behind a provider's colon, what is known of it."""
+        models = self._workspace.models
+        if ":" in word:
+            given = word.partition(":")[0]
+            row = models.providers().get(given)
+            known = self._workspace.known_models(given) if row else ()
+            return [*(card.name for card in known), *(f"local:{each.id}" for each in weights.KNOWN)]
+        providers = (name for row in models.providers().values() for name in (row.name, *row.aliases))
+        return [*models.names(), *(f"local:{row.id}" for row in weights.KNOWN), *(f"{name}:" for name in providers)]
+
     def _functions(self) -> Sequence[str]:
-        functions = (name for name, value in self._workspace.namespace.items() if callable(value))
-        return list(dict.fromkeys([*self._workspace.toolbox.all(), *(n for n in functions if not n.startswith("_"))]))
+        functions = [name for name in self._variables() if callable(self._workspace.namespace[name])]
+        return list(dict.fromkeys([*self._workspace.toolbox.all(), *functions]))
+
+    def _types(self) -> Sequence[str]:
+        """Classes, and what else may say what an answer is: an alias such as `list[City]`, a JSON Schema."""
+        named = ((name, self._workspace.namespace[name]) for name in self._variables())
+        return [name for name, value in named if isinstance(value, (type, dict)) or hasattr(value, "__origin__")]
+
+    def _variables(self) -> Sequence[str]:
+        return [name for name in self._workspace.namespace if not name.startswith("_")]
 
 
 def _flags(options: Iterable[Option]) -> list[str]:
     return [f"--{option.name}" for option in options]
-
-
-def _models() -> list[str]:
-    return [*(f"local:{row.id}" for row in weights.KNOWN), *(f"{provider}:" for provider in load_providers())]

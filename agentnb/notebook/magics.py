@@ -59,7 +59,8 @@ class AgentMagics(Magics):
         if order.options.has("help"):
             show.text(orders.help_text())
             return None
-        label = f"In [{self.shell.execution_count}]"
+        # The number of the cell that runs, in every IPython: since 9.18 `execution_count` is the next one's.
+        label = f"In [{self.shell.displayhook.prompt_count}]"
         run = cell.CellRun(self.workspace, order, cell=self.cell_id, label=label, extra=self._extra_names())
         if order.options.has("dry-run"):
             show.dry_run(run)

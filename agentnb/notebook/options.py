@@ -12,13 +12,17 @@ from agentnb.errors import UsageError, nearest
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: "many" takes values up to the next option (or comma-separated), "flag" takes none."""
+    """One option: "many" takes values up to the next option (or comma-separated), "flag" takes none.
+
+    What stands in brackets belongs together where the value is `code`.
+    """
 
     name: str
     help: str
     short: str | None = None
     kind: Literal["one", "many", "flag"] = "one"
     value: str = "TEXT"
+    code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ class Parsed:
 
 
 _TOKEN = re.compile(r"""\s*((?:'[^']*'|"[^"]*"|[^\s'"]|['"](?=\S))+)""")
+_PIECE = re.compile(r"""'[^']*'|"[^"]*"|.""", re.DOTALL)
 
 
 def _unquote(token: str) -> str:
@@ -83,10 +88,12 @@ def parse(line: str, options: Sequence[Option], magic: str, *, prompt: bool = Fa
         got = values.setdefault(option.name, [])
         if option.kind == "flag":
             continue
-        if equals:
+        if equals and not option.code:
             got.append(_unquote(inline))
             continue
-        at = _take(line, at, option, got, prompt)
+        if equals:
+            at = token.start(1) + len(flag) + 1
+        at = _take(line, at, option, got, prompt or bool(equals))
         if not got:
             raise UsageError(f"{flag} of {magic} needs a value: {flag} {option.value}")
     return Parsed(values, line[at:].strip())
@@ -99,12 +106,32 @@ def _take(line: str, at: int, option: Option, got: list[str], prompt: bool) -> i
             break
         if token[1][0] in "'\"" and token[1][0] not in token[1][1:]:
             raise UsageError(f"The quote at {token[1]!r} is never closed. Close it, or leave it out.")
-        at = token.end()
-        value = _unquote(token[1])
-        got.extend(filter(None, value.split(","))) if option.kind == "many" else got.append(value)
+        values, at = _code(line, token.start(1)) if option.code else (_unquote(token[1]).split(","), token.end())
+        got.extend(filter(None, values)) if option.kind == "many" else got.append(",".join(values))
         if option.kind == "one" or prompt:
             break
     return at
+
+
+def _code(line: str, begin: int) -> tuple[list[str], int]:
+    """The code at `begin`, apart at commas, and where it ends; brackets keep what is in them, quotes and all."""
+    address = re.compile(r"(?:https?|data):\S+").match(line, begin)
+    if address:
+        return [address[0]], address.end()
+    values, depth, at = [""], 0, begin
+    while at < len(line):
+        piece = _PIECE.match(line, at)[0]  # type: ignore[index]  # there is a character
+        if depth == 0 and piece.isspace():
+            break
+        at += len(piece)
+        if depth == 0 and piece == ",":
+            values.append("")
+            continue
+        depth = max(0, depth + (piece in "([{") - (piece in ")]}"))
+        values[-1] += piece if depth or len(piece) == 1 else piece[1:-1]
+    if depth:
+        raise UsageError(f"A bracket in {line[begin:].strip()[:60]!r} is never closed. Close it, or quote it all.")
+    return values, at
 
 
 def usage(magic: str, synopsis: str, options: Sequence[Option]) -> str:

@@ -16,9 +16,9 @@ from agentnb.notebook.options import Option, Parsed, parse, usage
 FORMATS = ("markdown", "text", "code", "json", "html", "math")
 
 MODEL_OPTIONS = (
-    Option("api-base", "base URL of any OpenAI-compatible server, with or without /v1", value="URL"),
-    Option("api-key-name", "environment variable that holds the key", value="ENV"),
-    Option("params", "generation options as JSON: temperature, thinking, …", "p", value="JSON"),
+    Option("api-base", "another server that speaks so: openai:NAME with any compatible one", value="URL"),
+    Option("api-key-name", "the variable, or the credential of yours, that holds the key", value="NAME"),
+    Option("params", "generation options as JSON: temperature, thinking, …", "p", value="JSON", code=True),
 )
 OPTIONS = (
     Option("model", "the model for this cell", "m", value="PROVIDER:NAME"),
@@ -26,10 +26,10 @@ OPTIONS = (
     Option("no-tools", "offer no tools", kind="flag"),
     Option("system", "the system prompt", "s"),
     Option("session", "'new' begins a conversation, 'none' stands alone", value="new|none"),
-    Option("out", "also put the result in this variable", "o", value="VAR"),
-    Option("schema", "the answer as an instance of this type: City, list[City], a JSON Schema", value="TYPE"),
-    Option("image", "show the model these figures, pictures or image files", "i", "many", "EXPR|PATH|URL"),
-    Option("audio", "let the model hear these sounds", kind="many", value="EXPR|PATH|URL"),
+    Option("out", "also put the result in this variable (with --schema, the instance)", "o", value="VAR"),
+    Option("schema", "what the answer must be: City, list[City], a JSON Schema", value="TYPE", code=True),
+    Option("image", "show the model these figures, pictures, files", "i", "many", "EXPR|PATH|URL", code=True),
+    Option("audio", "let the model hear these sounds", kind="many", value="EXPR|PATH|URL", code=True),
     Option("format", f"how the answer is shown: {', '.join(FORMATS)}", "f", value="FORMAT"),
     Option("max-rounds", f"stop after so many rounds of tool calls (default {MAX_ROUNDS})", value="N"),
     Option("max-cost", "stop before the call that would cost more than so many USD", value="USD"),

@@ -1,20 +1,32 @@
-"""What magics print: lists, descriptions, and the exact messages of a dry run."""
+"""What magics print: words, tools, and the exact messages of a dry run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from IPython.display import display
 
-from agentnb import prompting, render
+from agentnb import render
 from agentnb.errors import UsageError, nearest
-from agentnb.messages import File, Image, Message, Text, Thinking, ToolCall, ToolResult, Usage
-from agentnb.models import weights
-from agentnb.models.cards import Card, Price
-from agentnb.models.providers import Provider
+from agentnb.messages import (
+    Audio,
+    Data,
+    File,
+    Image,
+    Message,
+    Opaque,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    Usage,
+)
+from agentnb.models.estimate import estimate
 from agentnb.notebook.tables import Table
+from agentnb.render import calls
 from agentnb.transcript import answered
 from agentnb.workspace import Workspace
 
@@ -32,83 +44,9 @@ def text_in_place(words: str) -> None:
     print(f"\r\x1b[K{words}", end="", flush=True)  # noqa: T201  # as above
 
 
-def table(made: Table) -> None:
-    """Show a table."""
-    display(made)  # type: ignore[no-untyped-call]  # IPython has no types here
-
-
-def providers(workspace: Workspace) -> None:
-    """What can answer: the built-in models, the providers with the variables that hold their keys, and your own."""
-    rows = [
-        (f"local:{row.id}", "built in", f"{row.size / 1e6:,.0f} MB" if weights.is_here(row) else "fetched when needed")
-        for row in weights.KNOWN
-    ]
-    rows += [(name, f"{what}, made here", "ready") for name, what in workspace.models.names().items()]
-    for name, row in workspace.models.providers().items():
-        names = ", ".join((row.title or name, *row.aliases))
-        rows.append((f"{name}:NAME", names, _key_state(workspace, row)))
-    note = "%model list PROVIDER asks a provider for its models; openai:NAME --api-base URL is any compatible server."
-    table(Table(("model", "what", "state"), tuple(rows), note))
-
-
-def _key_state(workspace: Workspace, row: Provider) -> str:
-    names = [name for name in (row.key, *row.key_names) if name]
-    if any(workspace.environ.get(name, "").strip() for name in names):
-        return "key is set"
-    if any(entry.provider == row.name and entry.enabled for entry in workspace.credentials.list()):
-        return "key is kept"
-    return f"set {names[0]}" if names and row.key_required else "no key needed"
-
-
-def cards(found: Sequence[Card], failure: str = "") -> Table:
-    """What a provider has; `failure` says why it was not asked."""
-    rows = tuple(
-        (
-            card.name,
-            card.title,
-            f"{card.context:,}" if card.context else "",
-            ", ".join(sorted(card.inputs)),
-            *_prices(card.price),
-        )
-        for card in found
-    )
-    dates = {card.read for card in found if card.price and card.read}
-    notes = [f"Prices in USD per million tokens, as read on {max(dates)}: a guide, not an offer."] if dates else []
-    note = " ".join([*notes, *([f"Known here, not asked for: {failure}"] if failure else [])])
-    return Table(("model", "name", "context", "takes", "in", "out"), rows, note)
-
-
-def _prices(price: Price | None) -> tuple[str, str]:
-    return ("", "") if price is None else (f"${price.input:g}", f"${price.output:g}")
-
-
-def credentials(workspace: Workspace) -> Table:
-    """The keys there are, each masked."""
-    rows = tuple(
-        (entry.name, entry.provider, entry.type, entry.hint, entry.where, "on" if entry.enabled else "off")
-        for entry in workspace.credentials.list()
-    )
-    note = "" if rows else "None yet. Keep one with %credential add NAME, or set the provider's variable."
-    return Table(("name", "provider", "type", "key", "kept in", "state"), rows, note)
-
-
-def spent(workspace: Workspace, by: Literal["cell", "model"]) -> Table:
-    """What the runs took, by cell or by model."""
-    rows = tuple((row.key, f"{row.runs:,}", *_counts(row.usage)) for row in workspace.ledger.by(by))
-    total = workspace.ledger.total()
-    budget = workspace.budget
-    note = "All runs: " + (", ".join(render.spent(total)) or "nothing yet") + "."
-    return Table(
-        (by, "runs", "in", "cached", "out", "thinking", "seconds", "first", "USD"),
-        rows,
-        note + (f" Cap: ${budget.limit:g}." if budget else ""),
-    )
-
-
-def _counts(usage: Usage) -> tuple[str, ...]:
-    counts = (usage.input, usage.cached, usage.output, usage.reasoning)
-    first = "" if usage.first is None else f"{usage.first:.1f}"
-    return (*(f"{count:,}" for count in counts), f"{usage.seconds:.1f}", first, render.money(usage.usd) or "–")
+def table(made: Table, mask: Callable[[str], str]) -> None:
+    """Show a table, without secrets."""
+    display(made.masked(mask))  # type: ignore[no-untyped-call]  # IPython has no types here
 
 
 def tools(workspace: Workspace) -> None:
@@ -134,22 +72,37 @@ def tool(workspace: Workspace, name: str) -> None:
 
 
 def dry_run(run: CellRun) -> None:
-    """Exactly what would be sent, and about how much it is."""
+    """Exactly what would be sent, and about how much it is and costs."""
     request = run.agent.request((*answered(run.history), run.prompt))
-    tokens = sum(prompting.estimate_tokens(message.content) for message in request.messages)
-    tokens += sum(len(json.dumps(spec.parameters)) // 4 for spec in request.tools)
-    text(f"Dry run: nothing was sent. To {run.agent.model.name}, about {tokens:,} tokens.")
-    for message in request.messages:
-        text(f"\n── {message.role} " + "─" * (60 - len(message.role)))
-        text(_blocks(message))
+    parts = [_head(run, estimate(request)), *map(_message, request.messages)]
     if request.tools:
-        text("\n── tools " + "─" * 55)
-        for spec in request.tools:
-            text(f"{spec.name}({', '.join(_parameters(spec.parameters))}): {spec.description.partition(chr(10))[0]}")
+        parts.append(_part("tools", "\n".join(map(_tool_line, request.tools))))
+    if request.output:
+        schema = json.dumps(request.output.schema, indent=2, ensure_ascii=False)
+        parts.append(_part(f"answer as {request.output.name}", schema))
     if given := request.options.given():
-        text(f"\n── options {'─' * 53}\n{json.dumps(given, default=str)}")
-    for cut in run.filled.cuts:
-        text(f"cut: {cut}")
+        parts.append(_part("options", json.dumps(given, default=str, ensure_ascii=False)))
+    text(run.mask("\n\n".join([*parts, *(f"cut: {cut}" for cut in run.filled.cuts)])))
+
+
+def _head(run: CellRun, tokens: int) -> str:
+    card = run.agent.cards.find(run.agent.model.name)
+    price = card.cost(Usage(tokens)) if card else None
+    least = f", at least {render.money(price)}" if price else ""
+    plural = "" if tokens == 1 else "s"
+    return f"Dry run: nothing was sent. To {run.agent.model.name}, about {tokens:,} token{plural}{least}."
+
+
+def _part(name: str, words: str) -> str:
+    return f"── {name} {'─' * (60 - len(name))}\n{words}"
+
+
+def _message(message: Message) -> str:
+    return _part(message.role, _blocks(message))
+
+
+def _tool_line(spec: ToolSpec) -> str:
+    return f"{spec.name}({', '.join(_parameters(spec.parameters))}): {spec.description.partition(chr(10))[0]}"
 
 
 def _parameters(schema: object) -> Sequence[str]:
@@ -167,10 +120,8 @@ def _blocks(message: Message) -> str:
                 out.append(f"→ {name}({arguments})")
             case ToolResult(name=name):
                 out.append(f"← {name}: {block.text}")
-            case Image(url=str(url)):
-                out.append(f"[image {url}]")
-            case Image() | File():
-                out.append(f"[{block.type} {block.media_type}, {len(block.data):,} bytes]")
-            case _:
-                out.append(f"[{block.type}]")
+            case Image() | Audio() | File() | Data():
+                out.append(calls.named(block))
+            case Opaque(provider=provider):
+                out.append(f"[what only {provider} reads]")
     return "\n".join(out)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from agentnb.events import Event
-from agentnb.messages import Message, Text, Thinking, ToolCall
+from agentnb.messages import Audio, File, Image, Message, Text, Thinking, ToolCall
 from agentnb.notebook.publisher import Publisher
 from agentnb.render import calls, footer
 from agentnb.render.terminal import Stripper, clean, one_line
@@ -55,6 +55,8 @@ class TextDisplay:
         for index, message in enumerate(transcript.messages):
             if message.role == "assistant":
                 self._message(index, message, transcript)
+            elif index and transcript.messages[index - 1].role == "assistant" and message.role == "user":
+                self._once((index, 0), f"↻ {one_line(message.text.partition('. ')[0], 300)}")
 
     def _message(self, index: int, message: Message, transcript: Transcript) -> None:
         for at, block in enumerate(message.content):
@@ -63,6 +65,8 @@ class TextDisplay:
                     self._more((index, at), text, thinking=isinstance(block, Thinking))
                 case ToolCall():
                     self._call(block, transcript)
+                case Image() | Audio() | File():
+                    self._once((index, at), one_line(calls.named(block), 300))
                 case _:
                     pass
 
@@ -80,6 +84,13 @@ class TextDisplay:
         if len(text) > done:
             self._write(self._stripper.feed(text[done:]))
         self._written[key] = len(text)
+
+    def _once(self, key: tuple[int, int], text: str) -> None:
+        """A line for what does not grow."""
+        if key not in self._written:
+            self._written[key] = len(text)
+            self._apart()
+            self._line(text)
 
     def _call(self, call: ToolCall, transcript: Transcript) -> None:
         run = transcript.tools.get(call.id)

@@ -5,15 +5,17 @@ from __future__ import annotations
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
+from agentnb import render
 from agentnb.errors import UsageError, nearest
-from agentnb.notebook import show
+from agentnb.notebook import lists, show
 from agentnb.notebook.orders import amount
 from agentnb.workspace import Workspace
 
-BY = ("cell", "model")
-_HELP = """%usage [cell|model]     what the runs took: by cell, or by model
-%usage cap USD          let this notebook cost no more than this, all runs together
-%usage cap none         let it cost what it costs"""
+BY = ("cell", "model", "notebook")
+_HELP = """%usage [cell|model|notebook]   what the runs took: each, by model, or all together
+%usage cap USD                 let this notebook cost no more than this, all runs together
+%usage cap none                let it cost what it costs
+%usage cap                     what may be spent, and what is"""
 
 
 @magics_class
@@ -31,9 +33,9 @@ class UsageMagics(Magics):
         words = line.split()
         match words:
             case []:
-                show.table(show.spent(self.workspace, "cell"))
-            case [("cell" | "model") as by]:
-                show.table(show.spent(self.workspace, by))
+                show.table(lists.spent(self.workspace, "cell"), self.workspace.mask)
+            case [("cell" | "model" | "notebook") as by]:
+                show.table(lists.spent(self.workspace, by), self.workspace.mask)
             case ["--help" | "-h"]:
                 show.text(_HELP)
             case ["cap"]:
@@ -45,11 +47,11 @@ class UsageMagics(Magics):
                 self.workspace.cap(amount(usd, "%usage cap"))
                 show.text(self._cap())
             case _:
-                verb = words[0]
-                raise UsageError(f"%usage does not know {verb!r}.{nearest(verb, (*BY, 'cap'))} See %usage --help")
+                near = nearest(words[0], (*BY, "cap"))
+                raise UsageError(f"%usage does not know {' '.join(words)!r}.{near} See %usage --help")
 
     def _cap(self) -> str:
         budget = self.workspace.budget
-        if budget is None:
-            return f"No cap. Spent so far: ${self.workspace.ledger.total().usd or 0.0:.4f}."
-        return f"This notebook may cost ${budget.limit:g}. Spent so far: ${budget.spent:.4f}."
+        spent = budget.spent if budget else self.workspace.ledger.total().usd or 0.0
+        may = "what it costs" if budget is None or budget.limit is None else f"at most {render.usd(budget.limit)}"
+        return f"This notebook may cost {may}. Spent so far: {render.money(spent) or '$0'}."

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Literal, TypeAlias, get_args
 
-from agentnb.messages import Block, Content, Image, Message, Text, Thinking, ToolCall
+from agentnb.messages import Audio, Block, Content, File, Image, Message, Text, Thinking, ToolCall
 from agentnb.render import calls, cards
 from agentnb.render.cards import Section
 from agentnb.render.markdown import fenced, safe
+from agentnb.render.media import medium_piece
 from agentnb.render.parts import PART_CHARS, Splitter
+from agentnb.render.pieces import Bundle, Piece
 from agentnb.render.record import RUN_MIME, Provenance, record
 from agentnb.render.spent import spent
 from agentnb.render.terminal import clean, clip, one_line
@@ -25,11 +25,9 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 _THINKING_CHARS = 8000
 _THINKING_TAIL = 2000
-_IMAGE_BYTES = 2_000_000
-_IMAGES_PER_CALL = 8
+_MEDIA_PER_CALL = 8
 #: What is put around an answer that is shown as source; longer than any that a model writes.
 _FENCE = "`" * 10
-_PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _SIGNS = {
     "arriving": ("○", cards.GREY),
     "pending": ("○", cards.GREY),
@@ -45,29 +43,6 @@ _OUTCOMES = {
     "error": "failed",
     None: "unfinished",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """One display: what it shows as MIME type -> content; `id` is stable within a run."""
-
-    id: str
-    data: dict[str, object]
-    metadata: dict[str, object] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A bundle that is not made yet: equal `version`s show the same, `size` is about the characters in it.
-
-    What is not `final` will be shown again, with more in it.
-    """
-
-    id: str
-    version: object
-    size: int
-    final: bool
-    make: Callable[[], Bundle]
 
 
 def bundles(
@@ -111,6 +86,8 @@ class Renderer:
         for index, message in enumerate(transcript.messages):
             if message.role == "assistant":
                 out += self._message(index, message, transcript, ended=over or index < last)
+            elif index and transcript.messages[index - 1].role == "assistant" and message.role == "user":
+                out.append(_again(f"u{index}", message))
         if transcript.error is not None and self._notice:
             out.append(_error(transcript))
         if over:
@@ -136,8 +113,8 @@ class Renderer:
                 yield _thinking(f"k{at}", text, is_open=is_open)
             case ToolCall():
                 yield _card(f"c{at}", block, transcript)
-            case Image():
-                yield _picture(f"i{at}", block)
+            case Image() | Audio() | File():
+                yield medium_piece(f"i{at}", block)
             case _:
                 return
 
@@ -257,20 +234,20 @@ def _pictures(at: str, run: ToolRun | None) -> Iterator[Piece]:
     if run is None:
         return
     shown: list[Content] = [*run.output, *(run.result.content if run.result else ())]
-    images = list(dict.fromkeys(block for block in shown if isinstance(block, Image)))
-    for number, image in enumerate(images[-_IMAGES_PER_CALL:]):
-        yield _picture(f"i{at}.{number}", image)
+    media = list(dict.fromkeys(block for block in shown if isinstance(block, (Image, Audio))))
+    for number, medium in enumerate(media[-_MEDIA_PER_CALL:]):
+        yield medium_piece(f"i{at}.{number}", medium)
 
 
-def _picture(at: str, image: Image) -> Piece:
+def _again(at: str, message: Message) -> Piece:
+    """An answer that was not what was asked for, and was asked for again."""
+    text = clip(message.text, 2 * PART_CHARS)
+
     def make() -> Bundle:
-        alt = one_line(image.alt, 200) or "image"
-        if image.data and image.media_type in _PICTURES and len(image.data) <= _IMAGE_BYTES:
-            picture = base64.b64encode(image.data).decode("ascii")
-            return Bundle(at, {image.media_type: picture, "text/plain": f"[{alt}]"})
-        return Bundle(at, {"text/plain": f"{calls.named(image)} {alt}" if image.alt else calls.named(image)})
+        head = one_line(text.partition(". ")[0], 300)
+        return Bundle(at, {"text/html": cards.asked_again(text), "text/plain": f"↻ {head}"})
 
-    return Piece(at, len(image.data), len(image.data) * 4 // 3, True, make)
+    return Piece(at, at, len(text), True, make)
 
 
 def _error(transcript: Transcript) -> Piece:

@@ -70,17 +70,19 @@ def named(block: Content) -> str:
             return text
         case Data(value=value):
             return json.dumps(value, ensure_ascii=False, indent=2)
-        case Image(url=str(url)):
-            return f"[image {url}]"
+        case Image(url=str(url)) | Audio(url=str(url)):
+            return f"[{block.type} {url}]"
         case Image(data=data, media_type=kind) | Audio(data=data, media_type=kind):
             return f"[{kind}, {size(len(data))}]"
-        case File(name=name, data=data):
-            return f"[file {name}, {size(len(data))}]"
+        case File(name=name, data=data, url=url):
+            return f"[file {name}, {url or size(len(data))}]"
 
 
 def size(count: int) -> str:
     """Bytes, as a person says them."""
-    return f"{count} bytes" if count < 1000 else f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+    if count < 1000:
+        return f"{count} byte{'s' * (count != 1)}"
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
 
 
 def outcome(run: ToolRun) -> str:

@@ -7,10 +7,11 @@ inherited text colour: they suit a light and a dark page alike, with or without 
 
 from __future__ import annotations
 
+import base64
 import html
 from dataclasses import dataclass
 
-from agentnb.render.terminal import clean, clip
+from agentnb.render.terminal import clean, clip, one_line
 
 GREEN, RED, BLUE, AMBER, GREY = "#2f9e60", "#d9534f", "#4c8bf5", "#d08700", "#888888"
 _MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
@@ -70,6 +71,24 @@ def tool(sign: str, colour: str, call: str, outcome: str, sections: list[Section
         f'<div style="{_LABEL}">{escape(s.label)}</div><pre style="{_PRE}">{escape(s.text)}</pre>' for s in sections
     )
     return _frame(colour, _folded(head, body, opened=is_open) if body else head)
+
+
+def asked_again(text: str) -> str:
+    """What a model was told of an answer that was not what was asked for: its first sentence, the rest below it."""
+    head, _, rest = text.partition(". ")
+    body = f'<pre style="{_PRE}">{escape(rest)}</pre>'
+    return _frame(AMBER, _folded(_quiet(f"↻ {one_line(head, 300)}"), body, opened=False))
+
+
+def sound(media_type: str, data: bytes) -> str:
+    """A sound to be played."""
+    encoded = base64.b64encode(data).decode("ascii")
+    return f'<audio controls src="data:{escape(media_type)};base64,{encoded}"></audio>'
+
+
+def named(text: str) -> str:
+    """What cannot be shown, by its name."""
+    return f'<div style="margin:4px 0;font-size:13px">{_mono(text)}</div>'
 
 
 def notice(sign: str, colour: str, text: str) -> str:

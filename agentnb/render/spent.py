@@ -36,5 +36,12 @@ def money(usd: float | None) -> str:
     return f"${usd:.4f}" if usd < 0.1 else f"${usd:,.2f}"
 
 
+def usd(amount: float) -> str:
+    """An amount that somebody set, as it was set: `$1.50`, `$0`, `$0.0000001`."""
+    digits = f"{amount:,.10f}".rstrip("0")
+    whole, _, cents = digits.partition(".")
+    return f"${whole}.{cents:0<2}" if cents else f"${whole}"
+
+
 def _of(count: int, what: str) -> str:
     return f" ({count:,} {what})" if count else ""

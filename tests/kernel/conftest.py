@@ -50,15 +50,15 @@ class Kernel:
         self.client.start_channels()
         self.client.wait_for_ready(timeout=60)
 
-    def start(self, code: str, cell_id: str | None = None) -> str:
-        """Send a cell; returns the message id."""
+    def start(self, code: str, cell_id: str | None = None, *, stdin: bool = False) -> str:
+        """Send a cell; returns the message id. With `stdin` it may ask the person, who is `answer`."""
         session = self.client.session
         content = {
             "code": code,
             "silent": False,
             "store_history": True,
             "user_expressions": {},
-            "allow_stdin": False,
+            "allow_stdin": stdin,
             "stop_on_error": False,
         }
         message = session.msg("execute_request", content)
@@ -114,6 +114,12 @@ class Kernel:
     def run(self, code: str, cell_id: str | None = None) -> Cell:
         """Run a cell to its end."""
         return self.finish(self.start(code, cell_id))
+
+    def answer(self, text: str) -> str:
+        """Answer what the cell asks; returns the question."""
+        question = self.client.get_stdin_msg(timeout=PATIENCE)["content"]["prompt"]
+        self.client.input(text)
+        return str(question)
 
     def ok(self, code: str, cell_id: str | None = None) -> Cell:
         """Run a cell that must succeed."""

@@ -42,10 +42,9 @@ def test_a_wrong_key_names_the_variable(kernel: Kernel, remote: ThreadedProvider
 
 
 def test_a_host_that_does_not_answer_is_named(kernel: Kernel) -> None:
-    kernel.ok("ws.model")
     kernel.ok("import os\nos.environ['MY_KEY'] = 'sk-secret'")
-    kernel.ok("%model openai:anything --api-base http://127.0.0.1:9/v1 --api-key-name MY_KEY")
-    kernel.ok("from agentnb.models.retry import RetryModel\nws.use_model(RetryModel(ws.model._model, retries=0))")
+    kernel.ok("%model add once openai:any --api-base http://127.0.0.1:9/v1 --api-key-name MY_KEY --retries 0")
+    kernel.ok("%model once")
     failed(kernel.run("%%agent\nhi"), "127.0.0.1")
 
 

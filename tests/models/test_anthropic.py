@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from agentnb import events, messages
 from agentnb.errors import AgentnbError, CredentialError, RequestRefused, StreamBroken
-from agentnb.messages import ToolCall, ToolResult, ToolSpec
+from agentnb.messages import Opaque, Thinking, ToolCall, ToolResult, ToolSpec
 from agentnb.models.anthropic import DIALECT
 from agentnb.models.base import OutputSpec, Request
 from agentnb.models.dialect import Quirks
 from agentnb.models.http import Http
 from agentnb.models.options import Options
+from agentnb.models.providers import Provider as Row
+from agentnb.models.remote import RemoteModel
 from agentnb.models.wire import WireCache
 from agentnb.transcript import fold
 from tests.contract.anthropic_script import end, sse, start, tool, words
@@ -23,6 +26,7 @@ pytestmark = pytest.mark.anyio
 
 ASK = Request((messages.user("Hi"),))
 CITY = OutputSpec("city", {"type": "object", "properties": {"name": {"type": "string"}}})
+ADAPTIVE = {"type": "adaptive", "display": "summarized"}
 HELLO = Answer([sse(start(), *words("Hello"), *end())])
 
 
@@ -161,3 +165,63 @@ def test_what_it_sends_is_made_once() -> None:
     cache: WireCache[Any] = WireCache()
     bodies = {DIALECT.format_request(ASK, model="m", quirks=Quirks("anthropic"), cache=cache) for _ in range(3)}
     assert len(bodies) == len(cache) == 1
+
+
+def _only(way: str) -> Callable[[Asked], Answer]:
+    """A server whose models think in one way only, and say of others what Anthropic's say."""
+
+    def answer(asked: Asked) -> Answer:
+        if "effort" in asked.json.get("output_config", {}) and way == "enabled":
+            return refusal(400, "invalid_request_error", "This model does not support the effort parameter.")
+        told = asked.json["thinking"]["type"]
+        if told == "adaptive" != way:
+            return refusal(400, "invalid_request_error", "adaptive thinking is not supported on this model")
+        if told == "enabled" != way:
+            said = (
+                '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" and '
+                '"output_config.effort" to control thinking behavior.'
+            )
+            return refusal(400, "invalid_request_error", said)
+        return HELLO
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("way", "thinking", "sent"),
+    [
+        ("enabled", "high", {"thinking": {"type": "enabled", "budget_tokens": 16384}}),
+        ("enabled", "on", {"thinking": {"type": "enabled", "budget_tokens": 8192}}),
+        ("adaptive", 2000, {"thinking": ADAPTIVE, "output_config": {"effort": "low"}}),
+        ("adaptive", 30_000, {"thinking": ADAPTIVE, "output_config": {"effort": "high"}}),
+    ],
+)
+async def test_a_model_is_told_in_its_own_way_how_much_to_think(
+    way: str, thinking: Any, sent: dict[str, object]
+) -> None:
+    async with provider(_only(way)) as server:
+        http = Http()
+        model = remote("m", http=http, dialect="anthropic", base_url=server.url, quirks=Quirks("anthropic"))
+        request = Request(ASK.messages, options=Options(thinking=thinking))
+        for _ in range(2):
+            _, error = await collect(model, request)
+            assert error is None
+        await http.aclose()
+    first, *others = [asked.json for asked in server.requests]
+    assert len(others) == 2
+    assert first["thinking"] != sent["thinking"]
+    for body in others:
+        assert {key: body[key] for key in ("thinking", "output_config") if key in body} == sent
+
+
+async def test_what_a_model_signed_goes_back_to_it_whatever_its_provider_is_called() -> None:
+    signed = messages.assistant(Thinking("hm", "sig"), ToolCall("c", "add"), model="mine:m")
+    others = messages.assistant(Opaque("openai", {"type": "secret"}), Thinking("so", "theirs"), "x", model="openai:m")
+    async with provider(HELLO) as server:
+        http = Http()
+        model = RemoteModel("m", provider=Row("mine", server.url, dialect="anthropic"), http=http)
+        await collect(model, Request((*ASK.messages, others, *ASK.messages, signed)))
+        await http.aclose()
+    (asked,) = server.requests
+    said = [[block["type"] for block in m["content"]] for m in asked.json["messages"] if m["role"] == "assistant"]
+    assert said == [["text"], ["thinking", "tool_use"]]

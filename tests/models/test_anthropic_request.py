@@ -482,3 +482,12 @@ def test_a_kept_beginning_fits_whatever_follows_it() -> None:
     ):
         request = Request(begin + more)
         assert format_request(request, model="m", cache=cache) == format_request(request, model="m")
+
+
+def test_own_words_are_added_to_ours() -> None:
+    spec = OutputSpec("C", {"type": "object", "properties": {}})
+    options = Options(body={"output_config": {"effort": "low"}, "stop_sequences": ["B"]}, stop=("A",))
+    body = _body(messages.user("Hi"), output=spec, options=options)
+    assert body["output_config"]["effort"] == "low"
+    assert body["output_config"]["format"]["type"] == "json_schema"
+    assert body["stop_sequences"] == ["A", "B"]

@@ -99,6 +99,7 @@ def test_a_tool_choice_is_sent_only_with_tools(choice: str, sent: object) -> Non
     ("thinking", "sent"),
     [
         ("off", {"thinkingBudget": 0}),
+        (0, {"thinkingBudget": 0}),
         ("on", {"includeThoughts": True, "thinkingBudget": -1}),
         (2048, {"includeThoughts": True, "thinkingBudget": 2048}),
         ("low", {"includeThoughts": True, "thinkingLevel": "low"}),

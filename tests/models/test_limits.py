@@ -12,8 +12,9 @@ from agentnb import events, messages
 from agentnb.errors import StreamBroken, UsageError
 from agentnb.messages import Image, ToolResult, ToolSpec
 from agentnb.models.base import Request
+from agentnb.models.estimate import estimate
 from agentnb.models.fake import FakeModel, call
-from agentnb.models.limits import LimitModel, estimate_tokens
+from agentnb.models.limits import LimitModel
 from agentnb.models.rates import Rate
 from agentnb.tokens import count_tokens
 from agentnb.transcript import fold
@@ -239,6 +240,6 @@ def test_everything_that_is_sent_is_estimated() -> None:
         messages.Message("tool", (ToolResult("1", "add", (messages.Data([1, 2]), messages.Text("x" * 40))),)),
     )
     tool = ToolSpec("add", "Adds.", {"type": "object"})
-    assert estimate_tokens(Request(said)) == count_tokens(said) > 2000 + 30
-    assert estimate_tokens(Request(said, (tool,))) == count_tokens(said) + count_tokens(tool)
-    assert estimate_tokens(Request(())) == 0
+    assert estimate(Request(said)) == count_tokens(said) > 2000 + 30
+    assert estimate(Request(said, (tool,))) == count_tokens(said) + count_tokens(tool)
+    assert estimate(Request(())) == 0

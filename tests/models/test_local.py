@@ -279,6 +279,13 @@ async def test_json_of_a_schema_is_what_the_answer_is(model: LocalModel) -> None
     assert picked["word"] in ("a", "b")
 
 
+async def test_a_picture_is_refused_before_anything_is_loaded(path: Path) -> None:
+    asked = Request((messages.user("What is this?", messages.Image(b"\x89PNG")),))
+    _, error = await collect(LocalModel(str(path)), asked)
+    assert isinstance(error, UsageError)
+    assert "images" in str(error)
+
+
 async def test_an_option_that_the_engine_does_not_have_is_refused_before_anything_is_loaded(path: Path) -> None:
     _, error = await collect(LocalModel(str(path)), Request(HELLO.messages, options=Options(thinking="high")))
     assert isinstance(error, UsageError)

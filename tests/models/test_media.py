@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import gc
 import io
@@ -9,6 +10,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import anyio
 import numpy as np
 import PIL.Image
 import pytest
@@ -16,6 +18,7 @@ import pytest
 from agentnb import messages
 from agentnb.errors import ConnectionFailed, UsageError
 from agentnb.messages import Audio, Block, File, Image, Message, Text, ToolResult
+from agentnb.models import media
 from agentnb.models.dialect import Limits
 from agentnb.models.media import Fitter, fitted
 from tests.test_pixels import bomb
@@ -24,6 +27,10 @@ pytestmark = pytest.mark.anyio
 
 WAV = b"RIFF\0\0\0\0WAVEfmt "
 PDF = b"%PDF-1.7"
+INSIDE = (
+    *("127.0.0.1", "[::1]", "nas", "x:y", "localhost.", "a.localhost.", "169.254.169.254.", "2130706433"),
+    *("127.1", "0x7f.1", "0177.0.0.1", "0x7f000001", "127.0.0.1."),  # as the C library reads an address
+)
 SOUND = Limits(audio_types=("audio/wav", "audio/mp3"), audio_bytes=100)
 
 
@@ -232,7 +239,7 @@ async def test_an_address_that_gives_no_picture_is_an_error(url: str, said: str)
 async def test_what_a_tool_returns_never_fails_the_run() -> None:
     large = Image(_saved(_noise(200, 100), "PNG"))
     result = ToolResult("1", "f", (Text("ok"), Image(b"hello"), Audio(WAV), large, Image(PNG)))
-    inside = ToolResult("2", "f", tuple(Image(url=f"http://{host}/x") for host in ("127.0.0.1", "[::1]", "nas", "x:y")))
+    inside = ToolResult("2", "f", tuple(Image(url=f"http://{host}/x") for host in INSIDE))
     made = messages.assistant("see", Image(b"broken"))
     conversation = (Message("tool", (result, inside)), made)
     limits = Limits(image_side=50, image_urls=False)
@@ -266,3 +273,14 @@ async def test_a_message_is_fitted_once_for_as_long_as_it_lives() -> None:
     del asked, other, first, again
     gc.collect()
     assert [ref() for ref in gone] == [None, None]
+
+
+async def test_an_address_that_never_ends_holds_nobody_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Slow(Web):
+        async def get(self, url: str, *, headers: Mapping[str, str], limit: int) -> Page:
+            await asyncio.Event().wait()
+            return await super().get(url, headers=headers, limit=limit)
+
+    monkeypatch.setattr(media, "_FETCH_SECONDS", 0)
+    with anyio.fail_after(5), pytest.raises(UsageError, match="takes more than 0 s to fetch"):
+        await _one(Image(url="https://x/y.png"), Limits(image_urls=False), Slow())

@@ -14,8 +14,9 @@ from agentnb.events import MessageEnd, ModelEvent, TextDelta, Waiting
 from agentnb.messages import File, Image, ToolResult, ToolSpec, Usage
 from agentnb.models.base import OutputSpec, Request
 from agentnb.models.cards import Card, Cards, Price
+from agentnb.models.estimate import estimate
 from agentnb.models.fake import FakeModel
-from agentnb.models.meter import Budget, BudgetModel, estimate, metered
+from agentnb.models.meter import Budget, BudgetModel, metered
 from agentnb.models.options import Options
 from tests.streams import collect
 

@@ -86,6 +86,7 @@ def test_a_choice_of_tools_is_what_is_offered(choice: str, offered: list[str] | 
     ("thinking", "level", "switch"),
     [
         ("off", False, False),
+        (0, False, False),
         ("on", True, True),
         (2048, True, True),
         ("minimal", "low", True),

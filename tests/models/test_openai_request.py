@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -286,3 +287,17 @@ def test_a_message_is_serialized_once_though_it_is_sent_at_every_round() -> None
         history += [_calls(f"c{i}"), _results(ToolResult(f"c{i}", "add", (Text("1"),)))]
     format_request(Request(tuple(history)), model="m", cache=cache)
     assert cache.made == len(history) == len(cache)
+
+
+def test_an_id_that_a_server_refuses_is_another_one_in_call_and_result_alike() -> None:
+    theirs = "toolu_01AAAAAAAAAAAAAAAAAAAAAA"
+    called = messages.assistant(ToolCall(theirs, "f"), ToolCall("a1B2c3D4e", "f"), model="anthropic:m")
+    answered = Message("tool", (ToolResult(theirs, "f", (Text("1"),)),))
+    request = Request((messages.user("x"), called, answered, messages.user("y")))
+    sent = orjson.loads(format_request(request, model="m", quirks=Quirks("mistral", call_id="[A-Za-z0-9]{9}")))
+    first, second = [call["id"] for call in sent["messages"][1]["tool_calls"]]
+    assert re.fullmatch("[a-z0-9]{9}", first)
+    assert second == "a1B2c3D4e"
+    assert [m["tool_call_id"] for m in sent["messages"] if m["role"] == "tool"] == [first, second]
+    as_they_are = orjson.loads(format_request(request, model="m", quirks=Quirks("openai", call_id=".{1,40}")))
+    assert as_they_are["messages"][1]["tool_calls"][0]["id"] == theirs

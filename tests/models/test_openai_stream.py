@@ -387,3 +387,10 @@ async def test_a_document_that_is_no_answer_is_refused(body: bytes, says: str) -
     assert got == []
     assert isinstance(error, RequestRefused)
     assert says in str(error)
+
+
+async def test_an_id_is_new_however_long_ago_it_was_used() -> None:
+    between = [messages.user("x"), messages.assistant("y")] * 100
+    history = (messages.user("x"), messages.assistant(ToolCall("0", "f")), *between)
+    message = await _message(chunk(tool_calls=[tool_call(0, "{}", "0", "f")]), chunk("tool_calls"), history=history)
+    assert message.calls[0].id != "0"

@@ -34,6 +34,8 @@ def test_thinking_is_off_on_an_effort_or_a_budget(given: object, thinking: objec
         ({"cache": "1d"}, "'5m' or '1h'"),
         ({"stream": 1}, "true or false"),
         ({"body": [1]}, "an object"),
+        ({"headers": {"x-a": 5}}, "The option 'headers' takes an object of texts"),
+        ({"extra_query": {"a": None}}, "The option 'extra_query' takes an object of texts"),
     ],
 )
 def test_a_bad_option_is_named_with_what_it_takes(values: dict[str, object], said: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -215,3 +216,19 @@ def test_cached_bytes_are_the_same_bytes() -> None:
             request = Request(conversation)
             cached = format_request(request, model="m", quirks=quirks, cache=cache)
             assert cached == format_request(request, model="m", quirks=quirks)
+
+
+def test_what_was_thought_in_secret_is_left_out_where_the_server_cannot_read_it() -> None:
+    # It was asked for no secrets after it refused one: such as another account's, in a session that was kept.
+    shown: dict[str, Any] = {
+        "type": "reasoning",
+        "id": "rs_2",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": "hm"}],
+    }
+    said = messages.assistant(Opaque("here", THOUGHT), Opaque("here", shown), "Yes.", model="here:m")
+    cache: WireCache[bytes] = WireCache()
+    for quirks, kinds in ((HERE, [THOUGHT, shown]), (replace(HERE, thinking="unseen"), [shown])):
+        request = Request((messages.user("Hi"), said, messages.user("And?")))
+        sent = orjson.loads(format_request(request, model="m", quirks=quirks, cache=cache))["input"]
+        assert [item for item in sent if item.get("type") == "reasoning"] == kinds

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+import gc
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from agentnb import events, messages
 from agentnb.errors import RequestRefused
 from agentnb.messages import ToolSpec
+from agentnb.models import openai_chat
 from agentnb.models.base import OutputSpec, Request
 from agentnb.models.dialect import Quirks
 from agentnb.models.fake import FakeModel, call
-from agentnb.models.http import Http
+from agentnb.models.http import Http, Reply
 from agentnb.models.remote import RemoteModel
 from agentnb.models.structured import ANSWER, prepared, unwrapped
 from agentnb.transcript import fold
@@ -150,3 +155,73 @@ async def test_a_wrong_key_is_not_taken_for_a_refused_schema() -> None:
         _, error = await collect(model, ASK)
     assert len(server.requests) == 1
     assert error is not None
+
+
+async def test_a_tool_of_the_persons_that_is_called_as_ours_stays_theirs() -> None:
+    theirs = ToolSpec(ANSWER, "Theirs.", {"type": "object", "properties": {}})
+    called = Answer([sse(chunk(tool_calls=[tool_call(0, "{}", "c1", ANSWER)]), chunk("tool_calls"))])
+    async with _server(lambda _: called, Quirks()) as (model, _):
+        got, error = await collect(model, replace(ASK, tools=(theirs,)))
+    assert error is None
+    assert [each.name for each in fold(got).messages[-1].calls] == [ANSWER]
+    assert prepared(replace(ASK, tools=(theirs,)), "tool").tools == (theirs,)
+    assert '"name"' in prepared(replace(ASK, tools=(theirs,)), "tool").messages[0].text
+
+
+async def test_an_answer_that_is_left_half_way_leaves_nothing_open() -> None:
+    left: list[Any] = []
+    called = [chunk(tool_calls=[tool_call(0, piece, "c1", ANSWER)]) for piece in ('{"name"', ': "Bern"')]
+    hooks = sys.get_asyncgen_hooks()
+    async with _server(lambda _: Answer([sse(*called, done=False)], end="silent"), Quirks()) as (model, _):
+        sys.set_asyncgen_hooks(finalizer=left.append)
+        try:
+            async with aclosing(model.stream(replace(ASK, tools=(ADD,)))) as stream:
+                await anext(stream)
+            del stream
+            gc.collect()
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+    assert not [each.__name__ for each in left if "agentnb" in each.ag_code.co_filename]
+
+
+class _Late(Http):
+    """Sends a question without a schema only when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits, self.go = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def post_stream(
+        self, url: str, *, headers: Mapping[str, str], body: bytes, connect: float | None = None
+    ) -> AsyncIterator[Reply]:
+        if b"Bern has" not in body:
+            self.waits.set()
+            await self.go.wait()
+        async with super().post_stream(url, headers=headers, body=body, connect=connect) as reply:
+            yield reply
+
+
+async def test_what_one_run_learned_is_not_forgotten_for_another_that_began_before_it() -> None:
+    ask = replace(ASK, messages=(messages.user("Bern has?"),))
+    async with provider(_only_tools) as server, asyncio.TaskGroup() as group:
+        http = _Late()
+        model = remote("m", http=http, base_url=server.url)
+        early = group.create_task(collect(model, Request((messages.user("Hello"),))))
+        await http.waits.wait()
+        await collect(model, ask)
+        http.go.set()
+        await early
+        await collect(model, ask)
+        await http.aclose()
+    assert ["response_format" in asked.json for asked in server.requests].count(True) == 1
+
+
+async def test_a_lesson_that_teaches_nothing_new_ends_in_the_refusal() -> None:
+    stubborn = replace(openai_chat.DIALECT, adapt=lambda quirks, _status, _said: quirks)
+    async with provider(lambda _: document({"error": {"message": "no"}}, 400)) as server:
+        http = Http()
+        _, error = await collect(remote("m", http=http, base_url=server.url, dialect=stubborn), ASK)
+        await http.aclose()
+    assert isinstance(error, RequestRefused)
+    assert len(server.requests) == 1

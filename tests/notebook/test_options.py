@@ -58,3 +58,39 @@ def test_a_quote_that_is_never_closed_is_said() -> None:
     with pytest.raises(UsageError, match='The quote at "\'be" is never closed'):
         parse("-m 'be --dry-run", OPTIONS, "%%agent")
     assert parse("-m it's --dry-run", OPTIONS, "%%agent").one("model") == "it's"
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ('-i figs["a b"], np.zeros((3, 4)) c', ['figs["a b"]', "np.zeros((3, 4))", "c"]),
+        ("-i 'my file, 1.png' it's.png", ["my file, 1.png", "it's.png"]),
+        ("-i data:image/png;base64,AAA= b", ["data:image/png;base64,AAA=", "b"]),
+        ("-i https://a.org/b,c.png", ["https://a.org/b,c.png"]),
+        ("-i=f(1, 2)", ["f(1, 2)"]),
+        ("-i a,,b,", ["a", "b"]),
+        ("-i f(']')", ["f(']')"]),
+    ],
+)
+def test_code_stays_together_within_its_brackets(line: str, values: list[str]) -> None:
+    option = Option("image", "", "i", "many", code=True)
+    assert parse(line, (option,), "%m").values == {"image": values}
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("--schema dict[str, int] rest", "dict[str, int]"),
+        ('--schema={"a": "b c"} rest', '{"a": "b c"}'),
+        ("--schema '{\"a\": 1}' rest", '{"a": 1}'),
+        ("--schema City rest", "City"),
+    ],
+)
+def test_one_value_of_code_ends_at_a_space_outside_of_brackets(line: str, value: str) -> None:
+    parsed = parse(line, (Option("schema", "", code=True),), "%m", prompt=True)
+    assert (parsed.one("schema"), parsed.rest) == (value, "rest")
+
+
+def test_a_bracket_that_is_never_closed_is_named() -> None:
+    with pytest.raises(UsageError, match="A bracket in 'list\\[City' is never closed"):
+        parse("--schema list[City", (Option("schema", "", code=True),), "%m")

@@ -10,7 +10,7 @@ from inline_snapshot import snapshot
 
 from agentnb import events, messages
 from agentnb.events import Event
-from agentnb.messages import Image, Text
+from agentnb.messages import Audio, File, Image, Text, user
 from agentnb.render import RUN_MIME, Bundle, Provenance, Renderer, bundles, plain, summary
 from agentnb.render.bundles import Format
 from agentnb.transcript import Folder, fold
@@ -215,3 +215,58 @@ def test_one_bundle_sums_up_a_run() -> None:
     made = summary(fold(samples.run("<b>Gentoo</b>")))
     assert made["text/markdown"] == "&lt;b>Gentoo&lt;/b>"
     assert str(made["text/plain"]).endswith("2,278 tokens: 1,942 in, 336 out\n")
+
+
+def test_an_answer_that_was_asked_for_again_says_why_in_one_line() -> None:
+    stream = [
+        events.RunStarted("m:x"),
+        events.MessageAdded(user("Which?")),
+        events.TextDelta("no"),
+        events.MessageEnd("stop"),
+        events.MessageAdded(user("Your answer is not valid: <b>. Give it again:\n{}")),
+        events.TextDelta("yes"),
+        events.MessageEnd("stop"),
+        events.RunFinished("done", messages.Usage()),
+    ]
+    made = bundles(fold(stream))
+    assert [bundle.data["text/plain"] for bundle in made[:3]] == ["no", "↻ Your answer is not valid: <b>", "yes"]
+    html = str(made[1].data["text/html"])
+    assert "&lt;b&gt;" in html
+    assert "Give it again" in html
+
+
+@pytest.mark.parametrize(
+    ("block", "name", "plays"),
+    [
+        (Audio(b"RIFF"), "[audio/wav, 4 bytes]", True),
+        (Audio(b"x", "audio/mpeg"), "[audio/mpeg, 1 byte]", True),
+        (Audio(b"x", "audio/L16;rate=24000"), "[audio/L16;rate=24000, 1 byte]", False),
+        (Audio(b"x", 'audio/wav" onerror="x'), '[audio/wav" onerror="x, 1 byte]', False),
+        (Audio(url="https://a/<b>.mp3"), "[audio https://a/<b>.mp3]", False),
+        (Audio(b"x" * 2_000_001), "[audio/wav, 2.0 MB]", False),
+        (File("a\x1b[31m.pdf", b"x"), "[file a.pdf, 1 byte]", False),
+        (File("a.pdf", url="https://a/b.pdf"), "[file a.pdf, https://a/b.pdf]", False),
+    ],
+)
+def test_a_sound_can_be_played_and_anything_else_is_named(block: Audio | File, name: str, plays: bool) -> None:
+    stream = [events.RunStarted("m:x"), events.BlockAdded(block), events.MessageEnd("stop")]
+    data = bundles(fold(stream))[0].data
+    assert data["text/plain"] == name
+    html = str(data["text/html"])
+    assert html.startswith("<audio controls src=") == plays
+    assert "<b>" not in html
+    assert 'onerror="' not in html
+
+
+def test_a_sound_that_a_tool_returns_can_be_played_once() -> None:
+    sound = Audio(b"RIFF")
+    stream = [
+        events.RunStarted("m:x"),
+        *samples.call("1", "hum", "{}"),
+        events.MessageEnd("tool_calls"),
+        events.ToolStarted("1"),
+        events.ToolOutput("1", sound),
+        samples.result("1", "hum", sound),
+        events.RunFinished("done", messages.Usage()),
+    ]
+    assert sum("<audio" in str(bundle.data.get("text/html")) for bundle in bundles(fold(stream))) == 1

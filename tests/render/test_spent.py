@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from agentnb.messages import Usage
-from agentnb.render.spent import money, spent
+from agentnb.render.spent import money, spent, usd
 
 
 def test_a_run_says_its_tokens_its_time_and_its_price() -> None:
@@ -25,3 +25,11 @@ def test_what_is_nothing_is_not_said() -> None:
 )
 def test_money_has_as_many_digits_as_say_something(usd: float | None, said: str) -> None:
     assert money(usd) == said
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [(0, "$0"), (1, "$1"), (0.5, "$0.50"), (0.1234, "$0.1234"), (1e-7, "$0.0000001"), (1234.5, "$1,234.50")],
+)
+def test_an_amount_is_said_as_it_was_set(amount: float, said: str) -> None:
+    assert usd(amount) == said

@@ -27,8 +27,7 @@ from agentnb.messages import (
 )
 from agentnb.models.formatting.files import Kind, Medium, kind_of
 from agentnb.models.multi_agent import INLINE, Layout
-from agentnb.models.openai_options import tool_name
-from agentnb.models.openai_parts import data_url, part, valid_arguments, words
+from agentnb.models.openai_parts import data_url, part, tool_name, valid_arguments, words
 
 
 def _tool_messages(results: Sequence[ToolResult]) -> Iterator[JSONObject]:
