@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import sys
 import uuid
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from agentnb import bridge, events, messages, prompting
 from agentnb.calling import Calling, refuse
-from agentnb.errors import AgentnbError, OutputError, RunInterrupted, StreamBroken
+from agentnb.errors import AgentnbError, OutputError, RunInterrupted, StreamBroken, UsageError
 from agentnb.events import Event
 from agentnb.interrupts import ThisTask, interrupts
 from agentnb.jobs import LoopThread
@@ -150,8 +151,12 @@ class Agent:
         other.runner = runner
         return other
 
-    def request(self, so_far: Sequence[Message]) -> Request:
-        """What the model is asked after `so_far`."""
+    def request(self, so_far: Sequence[Message], question: Message | None = None) -> Request:
+        """What the model is asked after `so_far`; where that is too long, without its oldest turns.
+
+        What was said since `question` (by default the last of the user's) is never left out: where it alone is too
+        long, it is sent, because the provider counts better than we do.
+        """
         specs = tuple(tool.spec(self.namespace) for tool in self.tools.values())
         head = (self._told(self.system),) if self.system else ()
         card = self.cards.find(self.model.name)
@@ -159,7 +164,10 @@ class Agent:
         asked = Request((*head, *so_far), specs, options=self.options, output=output)
         if card is None or card.context is None:
             return asked
-        return fit(asked, card.context, output=self.options.max_tokens, count=self._count)
+        room = self.options.max_tokens
+        with contextlib.suppress(UsageError):
+            return fit(asked, card.context, output=room, count=self._count, question=question)
+        return asked
 
     def _told(self, system: str) -> Message:
         # The same message at every round: what was made of one is kept for as long as it lives.
@@ -187,7 +195,7 @@ class Agent:
         repairs = rounds = 0
         while True:
             turn = Folder()
-            async with aclosing(self._ask(so_far)) as stream:
+            async with aclosing(self._ask(so_far, prompt)) as stream:
                 async for event in stream:
                     turn.feed(event)
                     yield event
@@ -213,8 +221,8 @@ class Agent:
             so_far = (*so_far, *turn.transcript().messages)
         yield events.RunFinished("length" if reply.finish == "length" else "done", usage)
 
-    def _metered(self, so_far: Sequence[Message]) -> AsyncGenerator[Event, None]:
-        return metered(self.model.stream(self.request(so_far)), cards=self.cards, name=self.model.name)
+    def _metered(self, so_far: Sequence[Message], question: Message) -> AsyncGenerator[Event, None]:
+        return metered(self.model.stream(self.request(so_far, question)), cards=self.cards, name=self.model.name)
 
     def _results(self, reply: Message, rounds: int) -> AsyncGenerator[Event, None]:
         if rounds >= self.max_rounds:
@@ -246,9 +254,9 @@ class Agent:
         shown = f" The last answer: {last[:300]}{'…' if len(last) > 300 else ''}" if last else ""
         return OutputError(f"{self.model.name} gave no valid {self.output.name}: {why}.{shown}", reply.text)
 
-    async def _ask(self, so_far: Sequence[Message]) -> AsyncGenerator[Event, None]:
+    async def _ask(self, so_far: Sequence[Message], question: Message) -> AsyncGenerator[Event, None]:
         ended = False
-        async with aclosing(self._metered(so_far)) as stream:
+        async with aclosing(self._metered(so_far, question)) as stream:
             async for event in stream:
                 ended = ended or isinstance(event, events.MessageEnd)
                 yield event

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import operator
 import re
+import sys
+import types
+import typing
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote
 
 from agentnb.errors import UsageError
@@ -59,10 +64,10 @@ class Output:
         from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
 
         try:
-            self._adapter = TypeAdapter(kind)  # type: ignore[arg-type]  # whether it is a type is what is asked
+            self._adapter = TypeAdapter(_readable(kind))
             return _rooted(inlined(schema_of(self._adapter)))
         except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError, NameError) as reason:
-            why = " ".join(str(reason).split("\n")[0].split())[:200]
+            why = " ".join(str(reason).split("\n")[0].split())[:200].rstrip(".")
             raise UsageError(
                 f"{_called(kind)} cannot be an answer: {why}. Use a pydantic model, a dataclass, a TypedDict, list[…], "
                 "or a JSON Schema."
@@ -229,3 +234,20 @@ def _where(path: Any) -> str:
 def _joined(told: list[str]) -> str:
     more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
     return "; ".join(told[:_TOLD]) + more
+
+
+def _readable(kind: Any) -> Any:
+    """The type with `typing`'s TypedDicts as those of `typing_extensions`, which pydantic wants before Python 3.12."""
+    if sys.version_info >= (3, 12):
+        return kind
+    if typing.is_typeddict(kind):
+        from typing_extensions import TypedDict
+
+        hints = typing.get_type_hints(kind, include_extras=True)
+        fields = {name: _readable(hint) for name, hint in hints.items()}
+        return TypedDict(kind.__name__, fields, total=kind.__total__)  # type: ignore[operator]  # its functional form
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    changed = tuple(map(_readable, inner)) if origin not in (None, Literal) else inner
+    if changed == inner:
+        return kind
+    return functools.reduce(operator.or_, changed) if origin is types.UnionType else origin[changed]

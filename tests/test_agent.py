@@ -16,6 +16,7 @@ from agentnb.codec import dump_json
 from agentnb.errors import RequestRefused, RunInterrupted, StreamBroken
 from agentnb.messages import Data, Message, Text, Thinking, ToolCall, ToolResult, ToolSpec, Usage, user
 from agentnb.models.base import Request
+from agentnb.models.cards import Card, Cards
 from agentnb.models.dialect import Quirks
 from agentnb.models.dialects import DIALECTS
 from agentnb.models.fake import FakeModel, call
@@ -403,3 +404,28 @@ async def test_what_no_json_can_hold_never_ends_a_run_through_a_tool() -> None:
         assert b"1180591620717411303424" in body
     assert "no file ?.txt" in results(run.messages)[0].text
     dump_json(run.transcript)
+
+
+def _small() -> Cards:
+    return Cards([Card("fake:script", context=400)])
+
+
+async def test_the_oldest_turns_are_left_out_where_the_context_is_small() -> None:
+    model = FakeModel("It is 5.")
+    old = (user("old " * 400), Message("assistant", (Text("I see. " * 50),)))
+    await Agent(model, cards=_small(), namespace={}).run("And now?", history=old)
+    assert [message.text for message in model.requests[0].messages] == ["And now?"]
+
+
+async def test_the_question_stays_while_a_wrong_answer_is_asked_for_again() -> None:
+    model = FakeModel("word " * 100, '{"response": 5}')
+    question = "How many? " + "Think. " * 60
+    result = await Agent(model, cards=_small(), namespace={}).run(question, output=int)
+    assert result.output == 5
+    assert model.requests[1].messages[0].text == question
+
+
+async def test_a_question_that_is_too_long_by_itself_is_sent_all_the_same() -> None:
+    model = FakeModel("ok")
+    await Agent(model, cards=_small(), namespace={}).run("long " * 1000)
+    assert len(model.requests) == 1

@@ -113,7 +113,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.openai_request": {"orjson"},
     "models.private_files": {"orjson"},
     "models.responses_request": {"orjson"},
-    "output": {"jsonschema", "pydantic"},
+    "output": {"jsonschema", "pydantic", "typing_extensions"},
     "models.routes": {"httpx"},
     "models.signing": {"orjson"},
     "models.vault": {"keyring", "orjson"},

@@ -3,7 +3,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from typing import Any, Literal
+import typing
+from typing import Any, Literal, NotRequired
 
 import pydantic
 import pytest
@@ -36,6 +37,16 @@ class Named(TypedDict):
     name: str
 
 
+class Plain(typing.TypedDict):
+    name: str
+    size: NotRequired[int]
+
+
+class Nested(typing.TypedDict):
+    all: list[Plain]
+    first: Plain | None
+
+
 class Tree(pydantic.BaseModel):
     value: int
     children: list[Tree] = []
@@ -52,6 +63,9 @@ BERN = '{"name": "Bern", "people": 134000}'
         (City, '{"name": "Bern", "people": 1, "founded": "1191-01-01"}', None),
         (Point, '{"x": 1, "y": 2.5}', Point(1.0, 2.5)),
         (Named, '{"name": "a"}', {"name": "a"}),
+        (Plain, '{"name": "a"}', {"name": "a"}),
+        (dict[str, Plain], '{"x": {"name": "a", "size": 1}}', {"x": {"name": "a", "size": 1}}),
+        (Nested, '{"all": [{"name": "a"}], "first": null}', {"all": [{"name": "a"}], "first": None}),
         (list[Point], '{"response": [{"x": 1, "y": 2}]}', [Point(1.0, 2.0)]),
         (list[Point], '[{"x": 1, "y": 2}]', [Point(1.0, 2.0)]),
         (Literal["yes", "no"], '{"response": "yes"}', "yes"),

@@ -15,11 +15,18 @@ from agentnb.tokens import Counter, count_tokens
 _ANSWER = 4
 
 
-def truncate(messages: tuple[Message, ...], limit: int | None, *, count: Counter = count_tokens) -> tuple[Message, ...]:
+def truncate(
+    messages: tuple[Message, ...],
+    limit: int | None,
+    *,
+    count: Counter = count_tokens,
+    question: Message | None = None,
+) -> tuple[Message, ...]:
     """The system messages that begin a conversation, and as many of its last turns as `limit` tokens hold.
 
     A turn goes from a question of the user to the next one: a call is never parted from its results. The kept
-    messages are the same objects; where all fit (`limit` None: always), so is the tuple. Raises UsageError where not
+    messages are the same objects; where all fit (`limit` None: always), so is the tuple. `question` is the message that
+    begins the last turn, where it is not the last of the user's. Raises UsageError where not
     even the last turn fits, and for calls without results before it.
     """
     if limit is None:
@@ -29,7 +36,7 @@ def truncate(messages: tuple[Message, ...], limit: int | None, *, count: Counter
         return messages
     head = sum(1 for _ in itertools.takewhile(lambda message: message.role == "system", messages))
     _check_answered(messages)
-    turns = _turns(messages, head)
+    turns = _turns(messages, head, question)
     system, last = sum(sizes[:head]), sum(sizes[turns[-1] :])
     if system + last > limit:
         raise UsageError(_too_long(system, last, limit))
@@ -42,7 +49,14 @@ def truncate(messages: tuple[Message, ...], limit: int | None, *, count: Counter
     return messages[:head] + messages[begin:]
 
 
-def fit(request: Request, context: int | None, *, output: int | None = None, count: Counter = count_tokens) -> Request:
+def fit(
+    request: Request,
+    context: int | None,
+    *,
+    output: int | None = None,
+    count: Counter = count_tokens,
+    question: Message | None = None,
+) -> Request:
     """The request with its conversation shortened to a `context` of so many tokens (None: any).
 
     What the tools and the schema of the answer take is counted; `output` tokens are left for the answer, by default a
@@ -54,13 +68,15 @@ def fit(request: Request, context: int | None, *, output: int | None = None, cou
     if (asked := request.output) is not None:
         told += count(ToolSpec(asked.name, asked.description, asked.schema))
     limit = context - (context // _ANSWER if output is None else output) - told
-    messages = truncate(request.messages, limit, count=count)
+    messages = truncate(request.messages, limit, count=count, question=question)
     return request if messages is request.messages else replace(request, messages=messages)
 
 
-def _turns(messages: Sequence[Message], head: int) -> list[int]:
+def _turns(messages: Sequence[Message], head: int, question: Message | None) -> list[int]:
     """Where the turns begin, up to the last question: at users' messages; where none can, at any that is no tool's."""
-    last = max((at for at, message in enumerate(messages) if message.role == "user"), default=len(messages) - 1)
+    asked_at = [at for at, message in enumerate(messages) if message is question]
+    asked_at = asked_at or [at for at, message in enumerate(messages) if message.role == "user"]
+    last = asked_at[-1] if asked_at else len(messages) - 1
     places = list(_between_calls(messages[: last + 1], head))
     asked = [at for at in places if messages[at].role == "user"]
     return asked or [at for at in places if messages[at].role != "tool"] or [head]
