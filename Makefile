@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml $(SIDEBAR)
 
 demo: $(STAMP) ## one agent, one real model, one notebook function: run it and read it
 	@$(BIN)/agentnb run notebooks/01_first_agent.ipynb --model local:qwen2.5-coder-0.5b \
-		--fallback fake:notebooks/script.json --output build/demo
+		--fallback replay:notebooks/cassettes/01_first_agent.json --output build/demo
 
 lab: $(STAMP) ## JupyterLab on the tutorials, with the sidebar
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks

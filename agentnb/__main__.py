@@ -87,7 +87,7 @@ def _ready(model: str | None, fallback: str | None, console: Console) -> str | N
 def _seen_from(folder: Path, model: str | None) -> str | None:
     """The model's name as the kernel must hear it: it starts in the notebook's folder, the person is here."""
     provider, name = _split(model)
-    if provider in ("fake", "local") and Path(name).is_file():
+    if provider in ("fake", "local", "replay") and Path(name).is_file():
         return f"{provider}:{Path(os.path.relpath(name, folder)).as_posix()}"
     return model
 

@@ -1,4 +1,4 @@
-"""FastLLM, an invented provider, as a real HTTP server on this machine: it repeats what it hears, and extracts a little.
+"""FastLLM, an invented provider, as a real HTTP server on this machine: it repeats what it hears, extracts a little.
 
 Its API is like OpenAI's and yet different: the system prompt has a field of its own, an answer is `output.text`, a
 stream is `delta.text` until `done`.

@@ -138,3 +138,15 @@ def test_the_folder_is_where_it_is_said_or_where_the_system_wants_it(tmp_path: P
     assert config.home({"AGENTNB_HOME": str(tmp_path)}) == tmp_path
     assert config.home({"AGENTNB_HOME": "~/x"}) == Path.home() / "x"
     assert config.home({}).name == "agentnb"
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "1" * 5000])
+def test_a_file_that_no_reader_reads_is_one_line(tmp_path: Path, text: str) -> None:
+    _write(tmp_path, text)
+    assert "config.toml is not TOML" in _fails(tmp_path)
+
+
+def test_a_home_that_there_is_not_is_a_folder_of_that_name(tmp_path: Path) -> None:
+    assert config.home({"AGENTNB_HOME": "~nobody-of-this-name/x"}).parts[-2:] == ("~nobody-of-this-name", "x")
+    _write(tmp_path, '[http]\nca_bundle = "~nobody-of-this-name/x.pem"')
+    assert "There is no " in _fails(tmp_path)

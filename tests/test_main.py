@@ -11,9 +11,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from agentnb import __version__
+from agentnb import Agent, FakeModel, __version__, tool
 from agentnb.__main__ import main
-from agentnb.notebook.execute import SCRIPTED
+from agentnb.notebook.execute import RECORDED, SCRIPTED
+from agentnb.wrappers import CassetteModel
 
 SCRIPT = {"how many": [[{"call": "count", "arguments": {"n": 3}}], "There are **6** of them."]}
 CELLS = (
@@ -62,6 +63,19 @@ def test_a_failed_cell_is_exit_status_1_and_said_in_the_last_line(
 
 
 @pytest.fixture
+def cassette(project: Path) -> None:
+    """`notes/tape.json`, recorded from the script."""
+
+    @tool
+    def count(n: int) -> int:
+        """Count."""
+        return 2 * n
+
+    model = CassetteModel(FakeModel.load(project / "notes/script.json"), project / "notes/tape.json", mode="record")
+    assert Agent(model, tools=[count]).run_sync("how many are there?").text == "There are **6** of them."
+
+
+@pytest.fixture
 def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No model in the cache, and no way out: hub and package index are at a port where nobody listens."""
     with socket.socket() as taken:
@@ -79,17 +93,20 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.kernel
-@pytest.mark.usefixtures("nowhere")
+@pytest.mark.usefixtures("nowhere", "cassette")
+@pytest.mark.parametrize(
+    ("fallback", "label"), [("fake:notes/script.json", SCRIPTED), ("replay:notes/tape.json", RECORDED)]
+)
 def test_where_no_model_is_to_be_had_the_fallback_answers_and_is_labelled(
-    project: Path, capsys: pytest.CaptureFixture[str]
+    project: Path, capsys: pytest.CaptureFixture[str], fallback: str, label: str
 ) -> None:
-    wish = ["--model", "local:qwen2.5-coder-0.5b", "--fallback", "fake:notes/script.json"]
+    wish = ["--model", "local:qwen2.5-coder-0.5b", "--fallback", fallback]
     assert main(["run", "notes/a.ipynb", *wish]) == 0
     said = capsys.readouterr().out.splitlines()
     assert [line for line in said if "qwen" in line][-1].startswith("✗ Cannot fetch qwen2.5-coder-0.5b")
-    assert SCRIPTED in said
+    assert label in said
     assert "There are **6** of them." in said
-    assert SCRIPTED in (project / "build/a.html").read_text(encoding="utf-8")
+    assert label in (project / "build/a.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.usefixtures("project", "nowhere")

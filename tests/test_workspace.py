@@ -248,3 +248,44 @@ def test_a_model_of_ones_own_is_opened_by_its_name(tmp_path: Path) -> None:
 def test_what_is_known_of_a_provider_needs_no_key(tmp_path: Path) -> None:
     workspace = Workspace({}, environ=home(tmp_path))
     assert {card.name.partition(":")[0] for card in workspace.known_models("claude")} == {"anthropic"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[http", "config.toml is not TOML"),
+        (
+            '[providers.mine]\nbase_url = "http://x"\ndialect = "opnai_chat"',
+            "There is no dialect 'opnai_chat' for 'mine'.",
+        ),
+        ('[providers."My Host"]\nbase_url = "http://x"', "A provider cannot be called 'My Host'."),
+    ],
+)
+def test_a_broken_configuration_is_one_line_at_first_use(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    workspace = Workspace({}, environ={"AGENTNB_HOME": str(tmp_path)})
+    for _ in range(2):
+        with pytest.raises(UsageError) as raised:
+            workspace.open_model("openai:m")
+        assert said in str(raised.value)
+    (tmp_path / "config.toml").unlink()
+    workspace.close()
+    assert "agentnb workspace" in repr(workspace)
+
+
+def test_a_name_for_no_model_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(UsageError, match="'mine' stands for no model: name the one to ask, or a cassette"):
+        workspace.add_model("mine", None, {"retries": "1"})
+
+
+def test_a_cap_that_changes_counts_the_runs_in_progress(workspace: Workspace) -> None:
+    workspace.cap(1.0)
+    began = workspace.budget
+    assert began is not None
+    held = began.hold("x:m", least=0.1, most=0.4)
+    workspace.cap(2.0)
+    began.settle(held, 0.3)
+    assert workspace.budget is not None
+    assert (workspace.budget.limit, workspace.budget.spent) == (2.0, 0.3)
+    workspace.cap(None)
+    assert workspace.budget is None

@@ -49,8 +49,8 @@ class CacheModel(Around):
             self._store = _Latest()
         else:
             self._store = _Folder(Path(store)) if isinstance(store, (str, Path)) else store
-        #: Requests on their way, of each event loop: set when one is over.
-        self._asking: dict[_Here, asyncio.Event] = {}
+        #: Requests on their way, of each event loop.
+        self._asking: dict[_Here, _Asked] = {}
 
     async def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
         """The kept answer in a few large pieces, or the wrapped model's."""
@@ -62,9 +62,11 @@ class CacheModel(Around):
         key = _key(request, self.name)
         here = asyncio.get_running_loop(), key
         while (kept := self._kept(key)) is None:
-            if (other := self._asking.get(here)) is None:
+            other = self._asking.get(here)
+            # Who reads two streams in turn would wait for itself.
+            if other is None or other.by is asyncio.current_task():
                 break
-            await other.wait()
+            await other.over.wait()
         if kept is not None:
             for event in kept:
                 yield event
@@ -74,7 +76,8 @@ class CacheModel(Around):
                 yield event
 
     async def _ask(self, request: Request, key: str, here: _Here) -> AsyncGenerator[ModelEvent, None]:
-        over = self._asking[here] = asyncio.Event()
+        mine = _Asked()
+        self._asking.setdefault(here, mine)
         said: list[ModelEvent] = []
         try:
             async with aclosing(self.model.stream(request)) as events:
@@ -84,8 +87,9 @@ class CacheModel(Around):
                         self._store[key] = codec.dump_json(joined(said), list[ModelEvent])
                     yield event
         finally:
-            del self._asking[here]
-            over.set()
+            if self._asking.get(here) is mine:
+                del self._asking[here]
+            mine.over.set()
 
     def _kept(self, key: str) -> Sequence[ModelEvent] | None:
         try:
@@ -96,6 +100,14 @@ class CacheModel(Around):
             return None
         said = [event for event in events[:-1] if not isinstance(event, Usage)]
         return [*said, Usage(messages.Usage(usd=0.0)), events[-1]]
+
+
+class _Asked:
+    """A request on its way: who asked, and whether it is over."""
+
+    def __init__(self) -> None:
+        self.by = asyncio.current_task()
+        self.over = asyncio.Event()
 
 
 def _acts(request: Request) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 
 from agentnb.errors import UsageError, nearest
@@ -35,7 +35,7 @@ def load_providers() -> Mapping[str, Provider]:
     import tomllib
 
     rows = tomllib.loads(Path(__file__).with_name("providers.toml").read_text("utf-8"))
-    return {name: _row(name, row) for name, row in rows.items()}
+    return {name: _row(row, _blank(name)) for name, row in rows.items()}
 
 
 def find(name: str, rows: Mapping[str, Provider]) -> Provider | None:
@@ -46,7 +46,7 @@ def find(name: str, rows: Mapping[str, Provider]) -> Provider | None:
 
 
 def with_rows(rows: Mapping[str, Provider], more: Mapping[str, Mapping[str, object]]) -> Mapping[str, Provider]:
-    """The rows, and those that a person wrote; one of theirs takes the place of ours. Raises UsageError."""
+    """The rows, and those that a person wrote; what one of theirs says goes before ours. Raises UsageError."""
     out = dict(rows)
     known = {each.name: each for kind in (Provider, Quirks) for each in fields(kind)}
     for own in ("name", "provider", "quirks"):
@@ -58,7 +58,7 @@ def with_rows(rows: Mapping[str, Provider], more: Mapping[str, Mapping[str, obje
             _check(name, known[key], row[key])
         if not isinstance(row.get("base_url"), str) and name not in rows:
             raise UsageError(f'The provider {name!r} needs a base_url: base_url = "https://HOST/v1".')
-        out[name] = _row(name, dict(row))
+        out[name] = _row(dict(row), rows.get(name) or _blank(name))
     return out
 
 
@@ -75,10 +75,14 @@ def _check(provider: str, setting: Field[object], value: object) -> None:
         raise UsageError(f"The provider {provider!r} takes {words} as {setting.name!r}, not {str(value)[:60]!r}.")
 
 
-def _row(name: str, row: dict[str, object]) -> Provider:
+def _blank(name: str) -> Provider:
+    return Provider(name, quirks=Quirks(name))
+
+
+def _row(row: dict[str, object], over: Provider) -> Provider:
     own = {each.name for each in fields(Quirks)}
     row = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
     quirks = {key: row.pop(key) for key in own & set(row)}
     if row.get("models_path") == "":
         row["models_path"] = None  # TOML has no word for nothing
-    return Provider(name, quirks=Quirks(name, **quirks), **row)  # type: ignore[arg-type]  # a row of the table
+    return replace(over, quirks=replace(over.quirks, **quirks), **row)  # type: ignore[arg-type]  # a row of the table

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import os
+import re
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 SCRIPTED = "Scripted model: answers were written in advance; the tools really run."
+RECORDED = "Recorded model: answers were given earlier and are played back; the tools really run."
 
 #: nbconvert's page, its displays in line with its text, without what it loads from elsewhere (but for TeX, if any).
 _PAGE = """{% extends "lab/index.html.j2" %}
@@ -58,17 +60,23 @@ def run_notebook(source: Path, folder: Path, console: Console, *, model: str | N
         raise UsageError(f"{str(folder)!r} cannot be written to: {reason.strerror}. Choose another --output.") from None
     environ = {**os.environ, **({"AGENTNB_MODEL": model} if model else {})}
     console.note(" · ".join(filter(None, (source.name, model))))
-    if is_scripted(model):
-        console.line(SCRIPTED)
+    label = label_of(model)
+    if label:
+        console.line(label)
     failed, interrupted = asyncio.run(_execute(notebook, source.parent, environ, console))
-    if is_scripted(model):
-        _label(notebook)
+    if label:
+        _label(notebook, label)
     return Written(target, _write(notebook, target), failed, interrupted)
 
 
-def is_scripted(model: str | None) -> bool:
-    """Whether a model's name means answers that were written in advance."""
-    return model is not None and model.lower().startswith(("fake:", "fake/"))
+def label_of(model: str | None) -> str | None:
+    """What a reader must be told where nobody thinks: by the model's name, answers that were there before."""
+    match re.split("[:/]", (model or "").lower(), maxsplit=1):
+        case ["fake", _]:
+            return SCRIPTED
+        case ["replay", _]:
+            return RECORDED
+    return None
 
 
 def _read(source: Path) -> NotebookNode:
@@ -156,13 +164,13 @@ class _Interrupts:
             self.asked.append(asyncio.ensure_future(ensure_async(ending)))
 
 
-def _label(notebook: NotebookNode) -> None:
+def _label(notebook: NotebookNode, label: str) -> None:
     """Say on the page itself that nobody thought this up just now: below the title, if there is one."""
     from nbformat.v4 import new_markdown_cell
 
-    label = new_markdown_cell(f"> **{SCRIPTED}**", id="scripted-model")  # type: ignore[no-untyped-call]  # as above
+    cell = new_markdown_cell(f"> **{label}**", id="no-live-model")  # type: ignore[no-untyped-call]  # as above
     titled = bool(notebook.cells) and notebook.cells[0].cell_type == "markdown"
-    notebook.cells.insert(int(titled), label)
+    notebook.cells.insert(int(titled), cell)
 
 
 def _write(notebook: NotebookNode, target: Path) -> Path:

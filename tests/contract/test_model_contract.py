@@ -84,7 +84,7 @@ async def _replayed() -> AsyncIterator[Case]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "cassette.json")
         async with _remote("openai_chat", openai_chat_script.answer) as case:
-            recording = CassetteModel(case.model, path)
+            recording = CassetteModel(case.model, path, mode="record")
             asked = [TEXT, CALLS, CUT, *(Request((messages.user(f"number {i}"),)) for i in range(5))]
             await asyncio.gather(*(collect(recording, request) for request in asked))
         yield Case(CassetteModel(None, path, mode="replay"), silent=False)

@@ -172,3 +172,21 @@ async def test_memory_is_bounded() -> None:
     assert len(fake.requests) == 1001
     await _text(model, old)
     assert len(fake.requests) == 1002
+
+
+async def test_a_file_that_holds_no_whole_answer_is_asked_for_again(tmp_path: Path) -> None:
+    assert await _text(CacheModel(FakeModel("One"), tmp_path)) == "One"
+    (file,) = tmp_path.iterdir()
+    for held in (b"[]", b'[{"type": "text_delta", "text": "O"}]'):
+        file.write_bytes(held)
+        assert await _text(CacheModel(FakeModel("Two"), tmp_path)) == "Two"
+
+
+async def test_who_reads_two_equal_streams_in_turn_waits_for_neither() -> None:
+    model = CacheModel(FakeModel("Hello there.", "Hello again."))
+    with anyio.fail_after(5):
+        async with aclosing(model.stream(ASK)) as one, aclosing(model.stream(ASK)) as two:
+            await anext(one)
+            assert fold([event async for event in two]).text == "Hello again."
+            await anext(one)
+    assert await _text(model) == "Hello again."

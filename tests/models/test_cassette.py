@@ -23,7 +23,7 @@ from agentnb.errors import (
     StreamBroken,
     UsageError,
 )
-from agentnb.messages import Image, Opaque, Text, Thinking, ToolSpec
+from agentnb.messages import Image, Opaque, Text, Thinking, ToolCall, ToolResult, ToolSpec
 from agentnb.models.base import Model, OutputSpec, Request
 from agentnb.models.cassette import CassetteModel
 from agentnb.models.fake import FakeModel, Turn, call
@@ -431,3 +431,72 @@ async def test_a_run_with_tools_replays_from_its_cassette(tmp_path: Path) -> Non
         assert replayed.messages == recorded.messages
         assert replayed.usage.total == recorded.usage.total > 0
     assert sorted(ran) == [1, 1, 1, 2, 2, 2]
+
+
+KEY = "sk-proj-" + "a1B2" * 8
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        ToolResult("1", "f", (messages.Data({"token": KEY}),)),
+        ToolResult("1", "f", (messages.Data({KEY: 1}),)),
+        ToolCall("1", "f", json.dumps({"data": KEY})),
+    ],
+)
+async def test_a_key_in_data_is_in_no_file(tmp_path: Path, block: messages.Block) -> None:
+    await _record(tmp_path / "c.json", "Hi", asked=Request((messages.assistant(block),)))
+    assert KEY not in (tmp_path / "c.json").read_text()
+
+
+async def test_a_key_in_pieces_of_calls_that_arrive_at_once_is_in_no_file(tmp_path: Path) -> None:
+    class Says:
+        name = "fake:says"
+
+        async def stream(self, _: Request) -> AsyncGenerator[events.ModelEvent, None]:
+            yield events.ToolCallStart("a", "f")
+            yield events.ToolCallStart("b", "f")
+            yield events.ToolCallArgs("a", f'{{"key":"{KEY[:20]}')
+            yield events.ToolCallArgs("b", "{")
+            yield events.ToolCallArgs("a", f'{KEY[20:]}"}}')
+            yield events.ToolCallArgs("b", "}")
+            yield events.ToolCallEnd("a")
+            yield events.ToolCallEnd("b")
+            yield events.MessageEnd("tool_calls")
+
+    await collect(CassetteModel(Says(), tmp_path / "c.json", mode="record"), _ask())
+    assert KEY[20:] not in (tmp_path / "c.json").read_text()
+    got, _ = await collect(CassetteModel(None, tmp_path / "c.json", mode="replay"), _ask())
+    assert [each.arguments for each in fold(got).messages[0].calls] == ['{"key":"[key]"}', "{}"]
+
+
+async def test_a_secret_that_is_one_of_our_words_breaks_no_recording(tmp_path: Path) -> None:
+    await _record(tmp_path / "c.json", "Hi", mask=lambda text: text.replace("finish", "[key]").replace("role", "[key]"))
+    assert json.loads((tmp_path / "c.json").read_text())["exchanges"][0]["events"][-1]["finish"] == "stop"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [CredentialError("No key."), ConnectionFailed("Nothing there.", retryable=True), BudgetExceeded("Too dear.")],
+)
+async def test_an_error_that_can_be_cured_is_asked_for_again(tmp_path: Path, error: AgentnbError) -> None:
+    _, raised = await collect(CassetteModel(FakeModel(error), tmp_path / "c.json"), _ask())
+    assert raised is error
+    assert await _text(CassetteModel(FakeModel("Hi"), tmp_path / "c.json")) == "Hi"
+
+
+async def test_an_error_that_stays_is_kept(tmp_path: Path) -> None:
+    await collect(CassetteModel(FakeModel(RequestRefused("Too long.", status=400)), tmp_path / "c.json"), _ask())
+    _, error = await collect(CassetteModel(FakeModel("Hi"), tmp_path / "c.json"), _ask())
+    assert str(error) == "Too long."
+
+
+async def test_a_request_without_messages_in_a_file_is_added_to(tmp_path: Path) -> None:
+    odd = {"digest": "d", "request": {}, "events": []}
+    (tmp_path / "c.json").write_text(json.dumps({"cassette": 1, "model": "fake:script", "exchanges": [odd]}))
+    assert await _text(CassetteModel(FakeModel("Hi"), tmp_path / "c.json")) == "Hi"
+
+
+def test_a_home_that_there_is_not_is_no_traceback() -> None:
+    with pytest.raises(UsageError, match="No cassette at '~nobody-of-this-name"):
+        CassetteModel(None, "~nobody-of-this-name/c.json", mode="replay")

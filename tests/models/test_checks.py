@@ -124,3 +124,12 @@ async def test_keys_do_not_go_to_the_model() -> None:
 def test_an_answer_is_checked_each_so_many_characters() -> None:
     with pytest.raises(UsageError, match="each 1 or more"):
         CheckModel(FakeModel(), every=0)
+
+
+def test_a_key_in_data_and_in_arguments_does_not_go_to_the_model_either() -> None:
+    called = messages.assistant(messages.ToolCall("1", "login", '{"key":"' + KEY + '"}'))
+    gave = Message("tool", (ToolResult("1", "login", (messages.Data({"token": [KEY]}),)),))
+    changed = secrets_check()(Request((called, gave)))
+    assert changed is not None
+    assert changed.messages[0].calls[0].arguments == '{"key":"[key]"}'
+    assert changed.messages[1].content == (ToolResult("1", "login", (messages.Data({"token": ["[key]"]}),)),)

@@ -206,3 +206,34 @@ async def test_the_same_answer_again_after_a_bad_one_is_whole() -> None:
         await http.aclose()
     assert error is None
     assert fold(events).text == "all is well"
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nset-cookie: sk-0123", b"garbage\r\n\r\n"])
+async def test_a_server_that_has_begun_to_answer_is_not_asked_again(head: bytes) -> None:
+    asked = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        while b"{}" not in await reader.read(10_000):
+            pass
+        asked += 1
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" if asked == 1 else head)
+        if asked == 1:
+            await reader.read(10_000)
+            asked += 1
+            writer.write(head)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
+    http = Http()
+    async with http.post_stream(url, headers={}, body=b"{}") as reply:
+        await reply.read()
+    with pytest.raises(ConnectionFailed) as raised:
+        async with http.post_stream(url, headers={}, body=b"{}"):
+            pass
+    await http.aclose()
+    server.close()
+    await server.wait_closed()
+    assert asked == 2
+    assert "sk-0123" not in str(raised.value)

@@ -338,3 +338,20 @@ def test_nothing_heavy_is_imported_to_look_for_a_key(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_damaged_secret_keeps_no_other_from_being_masked(tmp_path: Path) -> None:
+    keys = Credentials({"AGENTNB_KEYRING": "off"}, tmp_path, providers=ROWS)
+    for at in range(4):
+        keys.add(f"key{at}", "openai", "api_key", {"key": f"{KEY}{at}"})
+    for damaged in ("key0", "key2"):
+        held = json.loads((tmp_path / "secrets.json").read_text())
+        (tmp_path / "secrets.json").write_text(json.dumps({**held, damaged: 7}))
+    found = Credentials({"AGENTNB_KEYRING": "off"}, tmp_path, providers=ROWS).secrets()
+    assert found == (f"{KEY}1", f"{KEY}3")
+
+
+def test_every_variable_that_may_hold_a_key_is_masked(tmp_path: Path) -> None:
+    row = Provider("kimi", "https://api.moonshot.ai/v1", key="MOONSHOT_API_KEY", key_names=("KIMI_API_KEY",))
+    environ = {"MOONSHOT_API_KEY": "sk-one-0123", "KIMI_API_KEY": "sk-two-0123"}
+    assert Credentials(environ, tmp_path, providers=[row]).secrets() == ("sk-one-0123", "sk-two-0123")

@@ -243,3 +243,9 @@ def test_everything_that_is_sent_is_estimated() -> None:
     assert estimate(Request(said)) == count_tokens(said) > 2000 + 30
     assert estimate(Request(said, (tool,))) == count_tokens(said) + count_tokens(tool)
     assert estimate(Request(())) == 0
+
+
+async def test_a_schema_and_a_large_document_count_for_the_rate() -> None:
+    large = Request((messages.user(messages.File("a.pdf", b"x" * 200_000, "application/pdf")),))
+    _, error = await collect(LimitModel(FakeModel("Hello"), rates="9000 tokens/m"), large)
+    assert "The request is about 10000 tokens" in str(error)

@@ -13,11 +13,14 @@ from agentnb.errors import BudgetExceeded, ConnectionFailed, StreamBroken, Usage
 from agentnb.events import MessageEnd, ModelEvent, TextDelta, Waiting
 from agentnb.messages import File, Image, ToolResult, ToolSpec, Usage
 from agentnb.models.base import OutputSpec, Request
+from agentnb.models.cached import CacheModel
 from agentnb.models.cards import Card, Cards, Price
 from agentnb.models.estimate import estimate
 from agentnb.models.fake import FakeModel
+from agentnb.models.fallback import FallbackModel
 from agentnb.models.meter import Budget, BudgetModel, metered
 from agentnb.models.options import Options
+from agentnb.models.retry import RetryModel
 from tests.streams import collect
 
 pytestmark = pytest.mark.anyio
@@ -321,3 +324,25 @@ async def test_without_a_cap_all_is_sent_and_what_it_cost_is_added_up() -> None:
 def test_a_cap_that_is_none_is_refused(limit: float) -> None:
     with pytest.raises(UsageError, match="A cap on cost is a number of USD"):
         Budget(limit)
+
+
+async def test_a_cap_holds_for_every_model_that_may_answer() -> None:
+    cards = Cards([Card("x:free", price=Price(0, 0)), CARD])
+    free, dear = Says(ConnectionFailed("no"), name="x:free"), Says(*answer())
+    model = RetryModel(FallbackModel(free, dear))
+    _, error = await collect(BudgetModel(model, Budget(0.0001), cards=cards), ASK)
+    assert isinstance(error, BudgetExceeded)
+    await collect(BudgetModel(model, Budget(0.0051), cards=cards), ASK)
+    assert [asked.options.max_tokens for asked in dear.asked] == [500]
+    unknown = FallbackModel(free, Says(*answer(), name="nobody:x"))
+    _, error = await collect(BudgetModel(unknown, Budget(1), cards=cards), ASK)
+    assert "No price is known for nobody:x" in str(error)
+
+
+async def test_an_answer_from_the_cache_spends_nothing_where_nothing_was_counted() -> None:
+    budget = Budget(5)
+    model = BudgetModel(CacheModel(Says(TextDelta("Hello"), MessageEnd("stop", None, "x:m"))), budget, cards=CARDS)
+    await collect(model, ASK)
+    spent = budget.spent
+    await collect(model, ASK)
+    assert budget.spent == spent > 0

@@ -64,5 +64,5 @@ def test_options_go_over_others_and_the_passed_through_are_joined() -> None:
 def test_an_option_that_a_model_does_not_have_is_refused_by_name() -> None:
     options = Options(seed=1, temperature=0.5, headers={"x": "1"}, stream=False)
     options.checked("p:m", frozenset({"seed", "temperature"}))
-    with pytest.raises(UsageError, match="p:m has no option 'seed'. .*It has: temperature."):
+    with pytest.raises(UsageError, match=r"p:m has no option 'seed'. .*It has: temperature."):
         options.checked("p:m", frozenset({"temperature"}))

@@ -15,7 +15,7 @@ from agentnb.models.dialects import DIALECTS
 from agentnb.models.http import Http
 from agentnb.models.openai_options import THINKING
 from agentnb.models.options import Options
-from agentnb.models.providers import Provider, find, load_providers
+from agentnb.models.providers import Provider, find, load_providers, with_rows
 from agentnb.models.remote import RemoteModel
 from tests.provider import Asked, document, provider, says
 from tests.streams import collect
@@ -195,3 +195,38 @@ async def test_what_a_provider_does_not_have_is_refused(name: str, options: Opti
     environ = {str(ROWS[name].base_url_name): "URL", str(ROWS[name].key): "k"}
     with pytest.raises(UsageError, match=f"{name}:m has no option '{option}'"):
         await _asked(ROWS[name], environ, replace(ASK, options=options))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"base_url": "http://x", "key": 5}, "The provider 'mine' takes a text as 'key', not '5'."),
+        ({"base_url": "http://x", "query": "x"}, "takes a table of texts as 'query'"),
+        ({"base_url": "http://x", "query": {"v": 1}}, "takes a table of texts as 'query'"),
+        ({"base_url": "http://x", "aliases": "me"}, "takes a list of texts as 'aliases'"),
+        ({"base_url": "http://x", "without": [5]}, "takes a list of texts as 'without'"),
+        ({"base_url": "http://x", "key_required": "no"}, "takes true or false as 'key_required'"),
+        ({"base_url": "http://x", "quirks": {}}, "a setting 'quirks' that there is not"),
+    ],
+)
+def test_a_row_of_one_s_own_with_a_value_of_another_kind_is_refused(row: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        with_rows({}, {"mine": row})
+    assert said in str(raised.value)
+
+
+def test_a_row_of_one_s_own_is_as_it_says() -> None:
+    row = {"base_url": "http://x", "key_required": False, "without": ["seed"], "query": {"v": "1"}, "models_path": ""}
+    mine = with_rows({}, {"mine": row})["mine"]
+    assert (mine.key_required, mine.quirks.without, mine.query, mine.models_path) == (
+        False,
+        ("seed",),
+        {"v": "1"},
+        None,
+    )
+
+
+def test_a_row_of_one_s_own_may_change_a_part_of_ours() -> None:
+    mine = with_rows(ROWS, {"openai": {"key": "WORK_KEY", "system_role": "developer"}})["openai"]
+    quirks = replace(ROWS["openai"].quirks, system_role="developer")
+    assert mine == replace(ROWS["openai"], key="WORK_KEY", quirks=quirks)

@@ -375,3 +375,7 @@ def test_hostile_bodies_are_refusals_of_one_line(status: int, body: bytes) -> No
     assert error.status == status
     assert "\n" not in str(error)
     assert len(str(error)) < 700
+
+
+def test_a_date_beyond_all_calendars_asks_for_no_wait() -> None:
+    assert retry_after({"retry-after": "1 Jan 2020 10:10:10 +99999999999999"}) is None

@@ -10,9 +10,13 @@ import pytest
 from agentnb import events, messages
 from agentnb.errors import ConnectionFailed, RequestRefused, UsageError
 from agentnb.messages import Message
+from agentnb.models.attempt import who_may_answer
 from agentnb.models.base import Request
 from agentnb.models.cassette import CassetteModel
 from agentnb.models.fake import FakeModel
+from agentnb.models.multi_agent import MultiAgentModel
+from agentnb.models.options import Options
+from agentnb.models.preset import PresetModel
 from agentnb.models.retry import RetryModel
 from agentnb.models.stack import stack
 from agentnb.transcript import fold
@@ -145,3 +149,35 @@ async def test_everything_together_answers() -> None:
     assert error is None
     assert fold(got).text == "Hello"
     assert model.name == "fake:script"
+
+
+@pytest.mark.parametrize(("retries", "asked"), [(0, 1), (3, 4)])
+async def test_the_retries_that_a_model_brings_are_not_multiplied(retries: int, asked: int) -> None:
+    fake = FakeModel(*[BUSY] * 20)
+    opened = RetryModel(fake, sleep=_at_once)
+    await collect(stack(opened, retries=retries, sleep=_at_once), ASK)
+    assert len(fake.requests) == asked
+
+
+async def test_models_that_bring_retries_stand_in_for_each_other_at_once() -> None:
+    first, second = FakeModel(BUSY, BUSY, BUSY), FakeModel("Hello", name="fake:second")
+    model = stack(RetryModel(first), balance={RetryModel(second): 1}, concurrency=1, sleep=_at_once)
+    got, _ = await collect(model, ASK)
+    assert fold(got).text == "Hello"
+    assert len(first.requests) == 1
+
+
+def test_who_may_answer_is_known_through_all_that_is_around_it(tmp_path: Path) -> None:
+    a, b, c = (FakeModel(name=f"fake:{name}") for name in "abc")
+    model = stack(
+        a,
+        balance={b: 1},
+        fallbacks=[c],
+        concurrency=1,
+        total=9,
+        cache=True,
+        record=tmp_path / "c.json",
+        check_request=lambda _: None,
+    )
+    assert who_may_answer(PresetModel(MultiAgentModel(model), Options())) == ("fake:a", "fake:b", "fake:c")
+    assert who_may_answer(a) == ("fake:a",)

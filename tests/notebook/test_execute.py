@@ -16,7 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from agentnb.errors import MissingExtra, UsageError
 from agentnb.notebook.console import Console
-from agentnb.notebook.execute import SCRIPTED, Written, run_notebook
+from agentnb.notebook.execute import RECORDED, SCRIPTED, Written, run_notebook
 
 kernel = pytest.mark.kernel
 
@@ -69,13 +69,16 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_no_script_of_a_display(t
 
 
 @kernel
-def test_the_kernel_hears_which_model_answers_and_a_scripted_one_is_labelled(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("model", "label"), [("fake:script.json", SCRIPTED), ("Replay/tape.json", RECORDED)])
+def test_the_kernel_hears_which_model_answers_and_one_that_does_not_think_is_labelled(
+    tmp_path: Path, model: str, label: str
+) -> None:
     path = notebook(tmp_path, "import os; print(os.environ['AGENTNB_MODEL'])")
-    written, said = run(path, model="fake:script.json")
-    assert said.count("fake:script.json") == 2
-    assert SCRIPTED in said
-    assert SCRIPTED in written.page.read_text(encoding="utf-8")
-    assert SCRIPTED in nbformat.read(written.notebook, as_version=4).cells[1].source
+    written, said = run(path, model=model)
+    assert said.count(model) == 2
+    assert label in said
+    assert label in written.page.read_text(encoding="utf-8")
+    assert label in nbformat.read(written.notebook, as_version=4).cells[1].source
 
 
 @kernel

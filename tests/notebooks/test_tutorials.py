@@ -9,19 +9,57 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from nbformat import NotebookNode
 
-FOLDER = Path(__file__).parents[2] / "notebooks"
+from agentnb.messages import JSONObject
+from agentnb.models.key_shapes import known_keys
+from agentnb.models.recording import Exchange, read_cassette
+from agentnb.transcript import fold
+from tests.notebooks.record import FOLDER, MODELS
+
 TUTORIALS = sorted(FOLDER.glob("*.ipynb"))
+CASSETTES = sorted((FOLDER / "cassettes").iterdir())
 
 tutorials = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)
+cassettes = pytest.mark.parametrize("path", CASSETTES, ids=lambda path: path.stem)
+
+
+def code(path: Path) -> list[NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+
+
+def question(exchange: Exchange) -> str:
+    """What the person asked last."""
+    asked = [message for message in said(exchange) if message["role"] == "user"]
+    return "\n".join(block["text"] for block in asked[-1]["content"])  # type: ignore[index, union-attr, call-overload, misc]  # JSON
+
+
+def said(exchange: Exchange) -> list[JSONObject]:
+    messages: list[JSONObject] = exchange.asked.short["messages"]  # type: ignore[assignment]  # as it was written
+    return messages
+
+
+def numbers(text: str) -> set[str]:
+    """The numbers in a text, with commas between thousands and without."""
+    whole = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
+    return set(re.findall(r"\d+(?:\.\d+)?", text) + re.findall(r"\d+(?:\.\d+)?", whole))
+
+
+@pytest.mark.parametrize("path", [*TUTORIALS, *CASSETTES], ids=lambda path: path.name)
+def test_a_tutorial_and_its_cassette_are_small_and_tell_nothing_of_the_machine_they_were_recorded_on(
+    path: Path,
+) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 150_000
+    assert not re.search(r"/home/|/root/|/tmp/|/work/|/Users/|site-packages|C:\\", text)
+    assert not re.search(r"0x[0-9a-f]{6,}", text)
+    assert known_keys(text) == text
 
 
 @tutorials
-def test_a_tutorial_is_small_and_tells_nothing_of_the_machine_it_was_recorded_on(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    assert len(text) < 150_000
-    assert not re.search(r"/home/|/root/|/tmp/|/work/|site-packages|C:\\", text)
-    assert not re.search(r"0x[0-9a-f]{6,}", text)
+def test_a_tutorial_shows_no_key(path: Path) -> None:
+    shown = json.dumps([cell.outputs for cell in code(path)])
+    assert not re.search(r"fk-\d+", shown)
 
 
 @tutorials
@@ -34,15 +72,52 @@ def test_a_tutorial_keeps_no_metadata_that_changes_from_run_to_run(path: Path) -
 
 @tutorials
 def test_every_cell_of_a_tutorial_was_run_in_order(path: Path) -> None:
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    assert [cell.execution_count for cell in code(path)] == list(range(1, len(code(path)) + 1))
 
 
-def test_the_script_answers_what_the_tutorials_ask_and_nothing_else() -> None:
-    asked = "".join(cell.source for path in TUTORIALS for cell in nbformat.read(path, as_version=4).cells)
-    asked = asked.replace("{{by}}", "species") + asked.replace("{{by}}", "island")
-    script = json.loads((FOLDER / "script.json").read_text(encoding="utf-8"))
-    assert [words for words in script if words not in asked] == []
+@tutorials
+def test_every_question_of_a_tutorial_has_its_answer_below(path: Path) -> None:
+    asked = [cell for cell in code(path) if cell.source.startswith("%%agent")]
+    assert asked
+    assert [cell.source for cell in asked if not cell.outputs] == []
+
+
+@tutorials
+def test_the_cells_of_a_tutorial_that_fail_are_those_that_are_meant_to(path: Path) -> None:
+    failed = [cell.id for cell in code(path) if any(each.output_type == "error" for each in cell.outputs)]
+    meant = [cell.id for cell in code(path) if "raises-exception" in cell.metadata.get("tags", [])]
+    assert failed == meant
+
+
+def test_every_tutorial_that_asks_a_model_has_a_cassette_of_that_model() -> None:
+    assert {path.stem: read_cassette(path)[0] for path in CASSETTES} == MODELS
+    assert MODELS.keys() <= {path.stem for path in TUTORIALS}
+
+
+@cassettes
+def test_a_cassette_holds_what_its_tutorial_asks_and_nothing_else(path: Path) -> None:
+    sources = "\n".join(cell.source for cell in code(FOLDER / f"{path.stem}.ipynb"))
+    sources += sources.replace("{{by}}", "species") + sources.replace("{{by}}", "island")
+    exchanges = read_cassette(path)[1]
+    assert [question(each) for each in exchanges if question(each).partition("\n")[0] not in sources] == []
+    digests = [each.asked.digest for each in exchanges]
+    assert len(digests) == len(set(digests)), "recorded twice"
+
+
+@cassettes
+def test_what_was_asked_is_the_same_on_every_machine(path: Path) -> None:
+    for exchange in read_cassette(path)[1]:
+        asked = json.dumps(exchange.asked.short)
+        assert '"image"' not in asked, "a rendered figure depends on fonts"
+        assert not re.search(r"\d+\.\d+\.\d+", asked), "a version is in it"
+
+
+@cassettes
+def test_the_numbers_in_recorded_answers_are_those_that_the_model_read(path: Path) -> None:
+    for exchange in read_cassette(path)[1]:
+        assert exchange.failure is None
+        answer = fold(exchange.events).text
+        assert numbers(answer) <= numbers(json.dumps(said(exchange))), answer
 
 
 def test_the_data_is_the_published_table() -> None:
