@@ -45,11 +45,15 @@ tools: base
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling media < .
 render: parts pieces spent terminal < calls cards markdown record < media < bundles < .
-models: failures private_files routes signing topics < complaint vault < attempt canonical estimate kept key_shapes rates anthropic_blocks documents download engine examples http openai_bases openai_calls openai_chunks \
-  openai_parts openai_reasoning refusal sse strict structured truncation wire < anthropic_options cached checks dashscope_chunks dashscope_growth fallback limits recording timeouts arriving decision dialect gemini_chunks multi_agent openai_body turns weights < anthropic_request anthropic_stream constrained dashscope_stream fake pictures \
-  gemini_request gemini_stream ollama_request ollama_stream openai_options openai_stream responses_stream providers retry preset balance cassette < stack \
-  dashscope_request openai_request responses_request < cards anthropic credentials dashscope gemini media ollama openai_chat responses < dialects local settings entries keybook meter < \
-  remote listing keys < resolve
+models: anthropic_blocks attempt canonical cards dashscope_growth decision documents download engine estimate \
+  examples failures fake kept key_shapes openai_bases openai_calls openai_chunks openai_parts openai_reasoning \
+  private_files rates routes signing sse strict structured topics truncation wire < anthropic_options cached \
+  checks complaint constrained dashscope_chunks fallback gemini_chunks http limits meter multi_agent preset \
+  recording retry timeouts turns vault weights < balance cassette local refusal < arriving dialect openai_body \
+  stack < anthropic_request anthropic_stream dashscope_stream gemini_request gemini_stream ollama_request \
+  ollama_stream openai_options openai_stream pictures providers responses_stream settings < anthropic credentials \
+  dashscope_request entries gemini media ollama openai_request responses_request < dashscope keybook openai_chat \
+  responses < dialects keys < listing remote < resolve
 session
 ledger
 
@@ -141,8 +145,9 @@ LATE = {"__init__": {"agentnb.notebook.extension"}}
 
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
 HEAVY = {
-    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "keyring", "markdown_it", "matplotlib", "mcp",
-    "nest_asyncio2", "numpy", "pandas", "platformdirs", "polars", "pydantic", "xllamacpp",
+    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "keyring",
+    "markdown_it", "matplotlib", "mcp", "nest_asyncio2", "numpy", "pandas", "platformdirs", "polars", "pydantic",
+    "xllamacpp",
 }  # fmt: skip
 
 FILE_LINES, FUNCTION_LINES = 300, 50

@@ -88,6 +88,12 @@ def reworded(error: AgentnbError, message: str) -> AgentnbError:
     return kind(message)
 
 
+def sentence(what: object, length: int = 300) -> str:
+    """The same, with a full stop at its end."""
+    said = shortened(what, length)
+    return said if said.endswith((".", "…", "!", "?")) else f"{said}."
+
+
 def shortened(what: object, length: int = 300) -> str:
     """A text, or what an error says, on one line of bounded length."""
     said = " ".join(str(what).split())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from agentnb.errors import BudgetExceeded, CredentialError, ModelError, UsageError
-from agentnb.events import MessageEnd, ModelEvent, TextDelta, ThinkingDelta, ToolCallArgs
+from agentnb.events import MessageEnd, ModelEvent, TextDelta, ThinkingDelta, ToolCallArgs, Usage
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.attempt import whole
 from agentnb.models.base import Model, Request
@@ -114,6 +114,8 @@ class CassetteModel:
 
     async def _play(self, exchange: Exchange) -> AsyncGenerator[ModelEvent, None]:
         for event in exchange.events:
+            if isinstance(event, Usage):  # what was paid then is not paid again
+                event = replace(event, usage=replace(event.usage, usd=0.0))
             for piece in _pieces(event, self._chunk):
                 if self._pace > 0:
                     await self._sleep(self._pace)

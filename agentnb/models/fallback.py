@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from agentnb.errors import AgentnbError, ModelError, UsageError
 from agentnb.events import ModelEvent, Waiting
-from agentnb.models.attempt import reworded, shortened, shows, whole
+from agentnb.models.attempt import reworded, sentence, shows, whole
 from agentnb.models.base import Model, Request
 
 _LENGTH = 1000
@@ -45,12 +45,12 @@ class FallbackModel:
                     raise
                 failures.append((model.name, error))
             if at + 1 < len(self.members):
-                yield Waiting(f"{shortened(failures[-1][1])} Asking {self.members[at + 1].name} instead.")
+                yield Waiting(f"{sentence(failures[-1][1])} Asking {self.members[at + 1].name} instead.")
         raise _last(failures) from failures[-1][1]
 
 
 def _last(failures: Sequence[tuple[str, AgentnbError]]) -> AgentnbError:
     """The last error, with what those before it said."""
-    said = " ".join(f"{name}: {shortened(error)}" for name, error in failures[:-1])
-    message = f"{failures[-1][1]} Asked before: {said}"
+    said = " ".join(f"{name}: {sentence(error)}" for name, error in failures[:-1])
+    message = f"{sentence(failures[-1][1], _LENGTH)} Asked before: {said}"
     return reworded(failures[-1][1], message if len(message) <= _LENGTH else message[: _LENGTH - 1] + "…")

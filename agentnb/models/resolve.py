@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeGuard
-from urllib.parse import urlsplit
 
 from agentnb.errors import UsageError, nearest
 from agentnb.models import providers as rows
@@ -21,11 +20,12 @@ from agentnb.models.credentials import Credential, from_environment
 from agentnb.models.dialects import DIALECTS
 from agentnb.models.fake import FakeModel
 from agentnb.models.http import Http
+from agentnb.models.keys import Credentials
 from agentnb.models.local import LocalModel
 from agentnb.models.providers import Provider
 from agentnb.models.remote import RemoteModel
 from agentnb.models.retry import RetryModel
-from agentnb.models.routes import LOOPBACK
+from agentnb.models.routes import LOOPBACK, hostname
 
 #: Not behind HTTP, so no rows.
 _OWN = ("fake", "local", "replay")
@@ -123,7 +123,7 @@ class Models:
             self._registered[name] = model, _MADE
         else:
             raise UsageError(f"{name!r} cannot stand for {model!r}: it is no model, and makes none.")
-        self._opened.clear()
+        self._forget(name)
 
     def register_factory(self, pattern: str, factory: Factory) -> None:
         """Let `factory` make the models whose whole name matches a regular expression."""
@@ -133,7 +133,7 @@ class Models:
             raise UsageError(f"{pattern!r} is not a regular expression: {reason}. Write it as 'mine:.*'.") from None
         self._factories.pop(pattern, None)
         self._factories[pattern] = factory
-        self._opened.clear()
+        self._forget(pattern=pattern)
 
     def add_provider(self, row: Provider) -> None:
         """Add a provider, in place of the one of that name. Raises UsageError for a row that cannot work."""
@@ -143,7 +143,7 @@ class Models:
             known = f"{nearest(row.dialect, DIALECTS)} There are: {', '.join(DIALECTS)}; or give a Dialect of your own."
             raise UsageError(f"There is no dialect {row.dialect!r} for {row.name!r}.{known}")
         self._providers[row.name] = row
-        self._opened.clear()
+        self._forget(pattern=rf"{re.escape(row.name)}[:/].*")
 
     def alias(self, name: str, target: str) -> None:
         """Let `name` mean the model called `target`. Raises UsageError where that would go round in a circle."""
@@ -152,7 +152,7 @@ class Models:
             raise UsageError(f"{name!r} cannot stand for {target!r}, which stands for {name!r} itself.")
         self._registered.pop(name, None)
         self._aliases[name] = target
-        self._opened.clear()
+        self._forget(name)
 
     def remove(self, name: str) -> None:
         """Forget a name, an alias or a pattern that was registered here."""
@@ -160,9 +160,15 @@ class Models:
         for table in (self._registered, self._aliases, self._factories):
             if name in table:
                 del table[name]
-                self._opened.clear()
+                self._forget(name, pattern=name if table is self._factories else "")
                 return
         raise UsageError(f"No model is registered as {name!r}.{nearest(name, self.names())}")
+
+    def _forget(self, name: str = "", *, pattern: str = "") -> None:
+        # The others stay, with the weights that they have in memory.
+        for opened in list(self._opened):
+            if opened[0] == name or re.fullmatch(pattern, opened[0]):
+                del self._opened[opened]
 
     def names(self) -> dict[str, str]:
         """What is registered here, each name with what it stands for: a model, "made when asked for", a target."""
@@ -178,6 +184,8 @@ class Models:
         if row := rows.find(name, self._providers):
             return row
         aliases = (alias for row in self._providers.values() for alias in row.aliases)
+        if name in _OWN:
+            raise UsageError(f"{name!r} is no provider that can be asked. Write the model as {name}:NAME.")
         close = difflib.get_close_matches(name, [*self._providers, *_OWN, *aliases], n=1, cutoff=0.5)
         meant = rows.find(close[0], self._providers) if close else None
         hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -241,7 +249,7 @@ class Models:
         return RetryModel(remote)
 
     def _source(self, row: Provider, where: _Where) -> Callable[[], Credential | None]:
-        own_server = where.api_base is not None and _hostname(where.api_base) in LOOPBACK
+        own_server = where.api_base is not None and hostname(where.api_base) in LOOPBACK
         if where.api_key is not None:
             given = Credential({"key": where.api_key})
             return lambda: given
@@ -261,8 +269,8 @@ def open_model(
     environ: Mapping[str, str] = os.environ,
     base_dir: Path | None = None,
 ) -> Model:
-    """The model of this name, by nothing but the rows of the providers: see `Models.open`."""
-    opener = Models(http=http or Http(), environ=environ, base_dir=base_dir)
+    """The model of this name: see `Models.open`. Keys come from the keyring and the environment, as in a notebook."""
+    opener = Models(http=http or Http(), environ=environ, credentials=Credentials(environ).find, base_dir=base_dir)
     return opener.open(name, api_base=api_base, api_key_name=api_key_name, api_key=api_key)
 
 
@@ -287,13 +295,3 @@ def _not_blank(name: str) -> str:
     if not name.strip():
         raise _no_model(name)
     return name.strip()
-
-
-def _hostname(base: str) -> str:
-    try:
-        parts = urlsplit(base)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise UsageError(f"{base!r} is not a base URL. Write it as http://HOST:PORT/v1.")
-    return parts.hostname

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import ssl
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -90,9 +91,23 @@ def _load(context: ssl.SSLContext, path: Path, named: str) -> None:
 
 def leads_inside(host: str) -> bool:
     """Whether a host name is plainly one of this machine or of a private network."""
+    host = host.removesuffix(".")
     if host in LOOPBACK or host.endswith(".localhost"):
         return True
+    if re.fullmatch(r"\d+|0x[0-9a-f]*", host.rpartition(".")[2]) and not re.fullmatch(r"[1-9]\d*(\.\d+){3}", host):
+        return True  # other ways to write an address, which the C library reads: 127.1, 0x7f.1, 0177.0.0.1
     try:
         return not ipaddress.ip_address(host).is_global
     except ValueError:
         return False
+
+
+def hostname(base: str) -> str:
+    """The host of a base URL. Raises UsageError for what is none."""
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{base!r} is not a base URL. Write it as http://HOST:PORT/v1.")
+    return parts.hostname

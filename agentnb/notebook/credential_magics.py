@@ -29,6 +29,8 @@ SECRETS: dict[Kind, tuple[str, ...]] = {
 ADD_OPTIONS = (
     Option("provider", "whose it is, where the name does not say", value="NAME"),
     Option("type", f"one of {', '.join(SECRETS)}", value="TYPE"),
+    Option("region", "of ak_sk: where the service is, where its address does not say", value="NAME"),
+    Option("service", "of ak_sk: the name of the service, likewise", value="NAME"),
     Option("from-env", "take the key from a variable (or each part from one) instead of asking", None, "many", "NAME"),
 )
 _SYNOPSIS = """[list]                what there is, masked
@@ -96,6 +98,11 @@ class CredentialMagics(Magics):
             raise UsageError(f"There is no type {asked!r}.{nearest(asked, SECRETS)} It is one of {', '.join(SECRETS)}.")
         provider = self._provider(name, options.one("provider"))
         secrets = self._secrets(name, SECRETS[kind], options.many("from-env"))
+        for part in ("region", "service"):
+            if (value := options.one(part)) is not None:
+                if kind != "ak_sk":
+                    raise UsageError(f"--{part} goes with --type ak_sk.")
+                secrets[part] = value
         entry = self.workspace.credentials.add(name, provider, kind, secrets)
         show.text(f"{name} is kept in {entry.where}. {provider} models use it from now on.")
 

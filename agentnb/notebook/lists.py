@@ -61,7 +61,9 @@ def _fetched(row: weights.Weights) -> str:
 def missing_key(workspace: Workspace, provider: str) -> str:
     """The variable that a provider's key is missing from; empty where it has one, or needs none."""
     row = workspace.models.providers().get(provider)
-    return _missing(row, workspace.credentials.list()) if row else ""
+    if row is None or any(workspace.environ.get(name, "").strip() for name in (row.key or "", *row.key_names)):
+        return ""
+    return _missing(row, workspace.credentials.list())
 
 
 def _missing(row: Provider, entries: Sequence[Entry]) -> str:

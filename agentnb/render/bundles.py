@@ -154,7 +154,9 @@ class Renderer:
 def footer(transcript: Transcript) -> str:
     """Which model, how many rounds, what they took; and how it ended, if not with an answer."""
     rounds = transcript.rounds
-    words = [one_line(transcript.model, 100), f"{rounds} round{'s' * (rounds != 1)}", *spent(transcript.usage)]
+    # Who answered: after a fallback it is not who was asked.
+    model = next((m.model for m in reversed(transcript.messages) if m.model), transcript.model)
+    words = [one_line(model, 100), f"{rounds} round{'s' * (rounds != 1)}", *spent(transcript.usage)]
     if transcript.outcome != "done":
         words.append(_OUTCOMES[transcript.outcome])
     elif transcript.messages and transcript.messages[-1].finish == "content_filter":

@@ -22,7 +22,14 @@ from agentnb.models.cassette import CassetteModel
 from agentnb.models.fake import FakeModel, call
 from agentnb.models.http import Http
 from agentnb.transcript import fold
-from tests.contract import anthropic_script, dashscope_script, gemini_script, ollama_script, openai_chat_script, responses_script
+from tests.contract import (
+    anthropic_script,
+    dashscope_script,
+    gemini_script,
+    ollama_script,
+    openai_chat_script,
+    responses_script,
+)
 from tests.contract.wrappers import WRAPPERS
 from tests.provider import Answer, Asked, provider
 from tests.remote import remote

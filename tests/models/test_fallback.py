@@ -38,7 +38,7 @@ async def test_another_model_is_asked_where_one_fails_and_that_is_said(error: Ag
     got, raised = await collect(model, ASK)
     assert raised is None
     assert fold(got).text == "Hello"
-    assert got[0] == events.Waiting(f"{error} Asking fake:second instead.")
+    assert got[0] == events.Waiting(f"{str(error).removesuffix('.')}. Asking fake:second instead.")
     assert isinstance(got[-1], events.MessageEnd)
     assert (model.name, got[-1].model) == ("fake:first", "fake:second")
 

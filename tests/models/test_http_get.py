@@ -7,6 +7,7 @@ import pytest
 
 from agentnb.errors import AgentnbError, ConnectionFailed, StreamBroken, UsageError
 from agentnb.models.http import Fetched, Http
+from agentnb.models.routes import leads_inside
 from tests.provider import Answer, Asked, document, provider
 
 pytestmark = pytest.mark.anyio
@@ -117,3 +118,12 @@ async def test_a_header_that_cannot_be_sent_is_refused_before(headers: dict[str,
             await http.get(server.url, headers=headers)
         assert not server.requests
     await http.aclose()
+
+
+@pytest.mark.parametrize("host", ["127.1", "0x7f.1", "2130706433", "localhost.", "169.254.169.254.", "a.localhost"])
+def test_other_ways_to_write_an_address_of_this_machine_lead_inside(host: str) -> None:
+    assert leads_inside(host)
+
+
+def test_hosts_of_the_world_do_not_lead_inside() -> None:
+    assert not any(map(leads_inside, ("example.com", "8.8.8.8", "1.example")))

@@ -354,3 +354,20 @@ async def test_a_script_is_read_again_because_it_may_have_been_edited(tmp_path: 
         (tmp_path / "s.json").write_text(json.dumps({"hi": answer}))
         got, _ = await collect(models.open("fake:s.json"), ASK)
         assert fold(got).text == answer
+
+
+def test_a_model_in_memory_stays_when_another_name_is_given(tmp_path: Path) -> None:
+    models = Models(http=Http(), environ={})
+    opened = models.open("local:qwen2.5-coder-0.5b")
+    models.register("mine", opened)
+    models.alias("other", "mine")
+    assert models.open("local:qwen2.5-coder-0.5b") is opened
+    models.alias("local:qwen2.5-coder-0.5b", "fake:x")
+    assert models.can_resolve("local:qwen2.5-coder-0.5b")
+    with pytest.raises(UsageError, match="No script"):
+        models.open("local:qwen2.5-coder-0.5b")
+
+
+def test_a_kind_of_model_that_is_no_provider_is_not_its_own_nearest() -> None:
+    with pytest.raises(UsageError, match="'fake' is no provider that can be asked. Write the model as fake:NAME."):
+        Models(http=Http(), environ={}).provider("fake")

@@ -12,8 +12,8 @@ from agentnb import events, messages
 from agentnb.events import Event
 from agentnb.messages import Audio, File, Image, Text, user
 from agentnb.render import RUN_MIME, Bundle, Provenance, Renderer, bundles, plain, summary
-from agentnb.render.bundles import Format
-from agentnb.transcript import Folder, fold
+from agentnb.render.bundles import Format, footer
+from agentnb.transcript import Folder, Transcript, fold
 from tests.render import samples
 
 
@@ -270,3 +270,9 @@ def test_a_sound_that_a_tool_returns_can_be_played_once() -> None:
         events.RunFinished("done", messages.Usage()),
     ]
     assert sum("<audio" in str(bundle.data.get("text/html")) for bundle in bundles(fold(stream))) == 1
+
+
+def test_the_footer_names_who_answered_not_who_was_asked() -> None:
+    answer = messages.assistant("Hi.", model="local:small")
+    run = Transcript(model="openai:gpt-5-mini", messages=(messages.user("hi"), answer), outcome="done")
+    assert footer(run).startswith("local:small · 1 round")
