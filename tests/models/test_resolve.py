@@ -369,5 +369,5 @@ def test_a_model_in_memory_stays_when_another_name_is_given(tmp_path: Path) -> N
 
 
 def test_a_kind_of_model_that_is_no_provider_is_not_its_own_nearest() -> None:
-    with pytest.raises(UsageError, match="'fake' is no provider that can be asked. Write the model as fake:NAME."):
+    with pytest.raises(UsageError, match=r"'fake' is no provider that can be asked\. Write the model as fake:NAME\."):
         Models(http=Http(), environ={}).provider("fake")
