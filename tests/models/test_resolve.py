@@ -356,7 +356,7 @@ async def test_a_script_is_read_again_because_it_may_have_been_edited(tmp_path: 
         assert fold(got).text == answer
 
 
-def test_a_model_in_memory_stays_when_another_name_is_given(tmp_path: Path) -> None:
+def test_a_model_in_memory_stays_when_another_name_is_given() -> None:
     models = Models(http=Http(), environ={})
     opened = models.open("local:qwen2.5-coder-0.5b")
     models.register("mine", opened)
