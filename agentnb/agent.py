@@ -21,7 +21,6 @@ from agentnb.jobs import LoopThread
 from agentnb.messages import Message, ToolSpec
 from agentnb.models.base import Model, Request
 from agentnb.models.cards import Cards
-from agentnb.models.http import Http
 from agentnb.models.meter import metered
 from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
@@ -63,7 +62,7 @@ class Agent:
         namespace: MutableMapping[str, object] | None = None,
         runner: Runner | None = None,
     ) -> None:
-        self.model = open_model(model, http=Http()) if isinstance(model, str) else model
+        self.model = open_model(model) if isinstance(model, str) else model
         self.tools: dict[str, Tool] = {tool.name: tool for tool in map(as_tool, tools)}
         self.system = system
         self._system: Message | None = None

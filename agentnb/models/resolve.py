@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeGuard
 
+from agentnb import config
 from agentnb.errors import UsageError, nearest
 from agentnb.models import providers as rows
 from agentnb.models.base import Model
@@ -269,8 +270,9 @@ def open_model(
     environ: Mapping[str, str] = os.environ,
     base_dir: Path | None = None,
 ) -> Model:
-    """The model of this name: see `Models.open`. Keys come from the keyring and the environment, as in a notebook."""
-    opener = Models(http=http or Http(), environ=environ, credentials=Credentials(environ).find, base_dir=base_dir)
+    """The model of this name: see `Models.open`. Keys and settings are those of a notebook."""
+    http = http or Http(settings=config.read(environ))
+    opener = Models(http=http, environ=environ, credentials=Credentials(environ).find, base_dir=base_dir)
     return opener.open(name, api_base=api_base, api_key_name=api_key_name, api_key=api_key)
 
 

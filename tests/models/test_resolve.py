@@ -371,3 +371,12 @@ def test_a_model_in_memory_stays_when_another_name_is_given() -> None:
 def test_a_kind_of_model_that_is_no_provider_is_not_its_own_nearest() -> None:
     with pytest.raises(UsageError, match=r"'fake' is no provider that can be asked\. Write the model as fake:NAME\."):
         Models(http=Http(), environ={}).provider("fake")
+
+
+def test_a_model_of_a_script_knows_the_stored_keys_and_the_settings(tmp_path: Path) -> None:
+    environ = {"AGENTNB_HOME": str(tmp_path), "AGENTNB_KEYRING": "off"}
+    (tmp_path / "config.toml").write_text("[http]\nconnect = -1\n")
+    with pytest.raises(UsageError, match=r"config\.toml: http\.connect"):
+        open_model("openai:x", environ=environ)
+    (tmp_path / "config.toml").unlink()
+    open_model("openai:x", environ=environ)
