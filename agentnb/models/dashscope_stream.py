@@ -23,7 +23,8 @@ from agentnb.models.dashscope_chunks import (
 )
 from agentnb.models.dashscope_growth import Channel, Growing
 from agentnb.models.dialect import Quirks
-from agentnb.models.openai_calls import ArrivingCall, ArrivingCalls
+from agentnb.models.fragments import TEXT, THINKING, Fragments
+from agentnb.models.openai_calls import ArrivingCall
 from agentnb.models.openai_chunks import json_or_text
 from agentnb.models.refusal import Source, refused_in_stream
 from agentnb.models.sse import Decoder
@@ -31,7 +32,6 @@ from agentnb.models.sse import Decoder
 _PLAIN = Quirks()
 #: What may come before the first character: white space, and the mark of UTF-8.
 _BEFORE = b" \t\r\n\xef\xbb\xbf"
-_TEXT, _THINKING = "text", "thinking"
 
 
 async def parse_stream(
@@ -61,10 +61,11 @@ async def parse_stream(
         yield event
 
 
-class _Answer:
+class _Answer(Fragments):
     """One answer as it arrives; what goes wrong in it is its `error`, raised by `close` after what came before."""
 
     def __init__(self, source: Source, model: str, history: Sequence[Message]) -> None:
+        super().__init__(history)
         self.error: ModelError | None = None
         self._source = source
         self._model = model
@@ -72,21 +73,17 @@ class _Answer:
         #: The body where it is one document; of a stream, the last that was read: there the status of an error stands.
         self._blocks: list[bytes] = []
         self._streams: bool | None = None
-        self._out: list[ModelEvent] = []
-        self._kind: str | ArrivingCall = _TEXT
-        self._pieces: list[str] = []
         self._growing = Growing()
         self._text = Channel(self._growing)
         self._thinking = Channel(self._growing)
         self._arguments: dict[ArrivingCall, Channel] = {}
-        self._calls = ArrivingCalls(history)
         self._seen: set[str] = set()
         self._id: str | None = None
         self._finish = ""
         self._usage: Mapping[str, JSON] = {}
         self._tokens: JSON = None
         self._grew = self._repeated = False
-        self._given = self._chosen = False
+        self._chosen = False
 
     def read(self, block: bytes) -> list[ModelEvent]:
         """What more of the body adds."""
@@ -137,7 +134,7 @@ class _Answer:
         except (AttributeError, KeyError, TypeError, ValueError):
             return False
         self._take_usage(chunk)
-        self._add(_TEXT, piece)
+        self._add(TEXT, piece)
         return True
 
     def _take(self, chunk: JSON) -> None:
@@ -173,12 +170,12 @@ class _Answer:
         calls = message.get("tool_calls")
         fragments = [each for each in calls if isinstance(each, dict)] if isinstance(calls, list) else []
         self._repeated = not self._grew and bool(text or thought or fragments)
-        self._add(_THINKING, self._thinking.take(thought))
+        self._add(THINKING, self._thinking.take(thought))
         if text or media or fragments:
-            self._add(_THINKING, self._thinking.settle(repeated=bool(thought)))
-        self._add(_TEXT, self._text.take(text))
+            self._add(THINKING, self._thinking.settle(repeated=bool(thought)))
+        self._add(TEXT, self._text.take(text))
         if media or fragments:
-            self._add(_TEXT, self._text.settle(repeated=bool(text)))
+            self._add(TEXT, self._text.settle(repeated=bool(text)))
         for address, block in media:
             if address not in self._seen:
                 self._seen.add(address)
@@ -200,36 +197,6 @@ class _Answer:
             call.arguments.append(piece)
             if call.id:
                 self._add(call, piece)
-
-    def _start(self, call: ArrivingCall) -> None:
-        self._join()
-        self._out.append(events.ToolCallStart(self._calls.announce(call), call.name, call.extra or None))
-        self._add(call, "".join(call.arguments))
-
-    def _add(self, kind: str | ArrivingCall, piece: str) -> None:
-        if not piece:
-            return
-        if kind is not self._kind:
-            self._join()
-            self._kind = kind
-        self._pieces.append(piece)
-
-    def _join(self) -> None:
-        """Adjacent fragments of one kind are one event."""
-        piece, self._pieces = "".join(self._pieces), []
-        if not piece:
-            return
-        match self._kind:
-            case ArrivingCall(id=call_id):
-                self._out.append(events.ToolCallArgs(call_id, piece))
-            case kind:
-                self._out.append(events.TextDelta(piece) if kind is _TEXT else events.ThinkingDelta(piece))
-
-    def _flush(self) -> list[ModelEvent]:
-        self._join()
-        out, self._out = self._out, []
-        self._given = self._given or bool(out)
-        return out
 
     def _fail(self, error: JSON) -> None:
         self._settle()
@@ -262,8 +229,8 @@ class _Answer:
         yield events.MessageEnd(self._outcome(), self._id, f"{self._source.provider}:{self._model}")
 
     def _settle(self) -> None:
-        self._add(_THINKING, self._thinking.settle(repeated=self._repeated))
-        self._add(_TEXT, self._text.settle(repeated=self._repeated))
+        self._add(THINKING, self._thinking.settle(repeated=self._repeated))
+        self._add(TEXT, self._text.settle(repeated=self._repeated))
         for call, channel in self._arguments.items():
             self._add_arguments(call, channel.settle(repeated=self._repeated))
 

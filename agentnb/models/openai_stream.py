@@ -10,8 +10,8 @@ from agentnb.errors import ModelError, RequestRefused, StreamBroken
 from agentnb.events import ModelEvent
 from agentnb.messages import JSON, Message, Opaque
 from agentnb.models.dialect import Quirks
+from agentnb.models.fragments import TEXT, THINKING, Fragments
 from agentnb.models.openai_body import not_json, read_body
-from agentnb.models.openai_calls import ArrivingCall, ArrivingCalls
 from agentnb.models.openai_chunks import NotJson, images_of, is_error, json_or_text, loads_all, usage_of
 from agentnb.models.openai_reasoning import Details, ThinkTags, parts_of, reasoning_of
 from agentnb.models.refusal import Source, refused_in_stream, words_of
@@ -19,8 +19,6 @@ from agentnb.models.sse import ServerEvent
 
 _PLAIN = Quirks()
 _DONE = b"[DONE]"
-#: The kinds of event that adjacent fragments are joined into; a call's fragments have the call as their kind.
-_TEXT, _THINKING = "text", "thinking"
 
 
 def parse_stream(
@@ -39,23 +37,20 @@ def parse_stream(
     return read_body(blocks, _Answer(source, model, quirks.think_tags, history))
 
 
-class _Answer:
+class _Answer(Fragments):
     """One answer as it arrives; `over` when nothing that follows counts."""
 
     def __init__(self, source: Source, model: str, think_tags: bool, history: Sequence[Message]) -> None:
+        super().__init__(history)
         self.over = False
         self._source = source
         self._model = model
         self._tags = ThinkTags() if think_tags else None
-        self._out: list[ModelEvent] = []
-        self._kind: str | ArrivingCall = _TEXT
-        self._pieces: list[str] = []
-        self._calls = ArrivingCalls(history)
         self._details = Details()
         self._id: str | None = None
         self._finish = ""
         self._usage: Mapping[str, JSON] | None = None
-        self._given = self._chosen = False
+        self._chosen = False
         self._error: ModelError | None = None
 
     def feed(self, server_events: Sequence[ServerEvent]) -> list[ModelEvent]:
@@ -99,9 +94,9 @@ class _Answer:
             return False
         if piece.__class__ is not str:
             return False
-        if self._kind is not _TEXT:
+        if self._kind is not TEXT:
             self._join()
-            self._kind = _TEXT
+            self._kind = TEXT
         self._pieces.append(piece)
         return True
 
@@ -133,7 +128,7 @@ class _Answer:
         self._chosen = True
         delta = choice.get("message" if whole else "delta")
         if isinstance(delta, dict):
-            self._add(_THINKING, reasoning_of(delta))
+            self._add(THINKING, reasoning_of(delta))
             self._details.add(delta.get("reasoning_details"), whole=whole)
             for thinks, text in parts_of(delta.get("content")):
                 self._add_content(thinks, text)
@@ -162,42 +157,12 @@ class _Answer:
                 if call.id:
                     self._add(call, piece)
 
-    def _start(self, call: ArrivingCall) -> None:
-        self._join()
-        self._out.append(events.ToolCallStart(self._calls.announce(call), call.name, call.extra or None))
-        self._add(call, "".join(call.arguments))
-
     def _add_content(self, thinks: bool, text: str) -> None:
         if thinks or self._tags is None:
-            self._add(_THINKING if thinks else _TEXT, text)
+            self._add(THINKING if thinks else TEXT, text)
             return
         for inside, piece in self._tags.feed(text):
-            self._add(_THINKING if inside else _TEXT, piece)
-
-    def _add(self, kind: str | ArrivingCall, piece: str) -> None:
-        if not piece:
-            return
-        if kind is not self._kind:
-            self._join()
-            self._kind = kind
-        self._pieces.append(piece)
-
-    def _join(self) -> None:
-        """Adjacent fragments of one kind are one event."""
-        piece, self._pieces = "".join(self._pieces), []
-        if not piece:
-            return
-        match self._kind:
-            case ArrivingCall(id=call_id):
-                self._out.append(events.ToolCallArgs(call_id, piece))
-            case kind:
-                self._out.append(events.TextDelta(piece) if kind is _TEXT else events.ThinkingDelta(piece))
-
-    def _flush(self) -> list[ModelEvent]:
-        self._join()
-        out, self._out = self._out, []
-        self._given = self._given or bool(out)
-        return out
+            self._add(THINKING if inside else TEXT, piece)
 
     def _fail(self, error: JSON) -> None:
         self._join()
@@ -230,7 +195,7 @@ class _Answer:
         """What ends the answer: the usage, and then its end or its error."""
         if self._tags is not None:
             thinks, held = self._tags.end()
-            self._add(_THINKING if thinks else _TEXT, held)
+            self._add(THINKING if thinks else TEXT, held)
         error = self._error or self._unfinished()
         if error is None:
             self._close_calls()
