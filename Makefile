@@ -14,7 +14,7 @@ BENCHES := $(filter-out provider,$(notdir $(basename $(shell grep -ls __main__ b
 # pytest's own arguments, for example: make test ARGS="-k sidebar -n 0"
 ARGS ?=
 
-.PHONY: help install demo lab test check format bench clean chromium
+.PHONY: help install demo lab test check format bench clean system
 
 help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r name text; do \
@@ -39,11 +39,11 @@ demo: $(STAMP) ## one agent, one real model, one notebook function: run it and r
 lab: $(STAMP) ## JupyterLab on the tutorials, with the sidebar
 	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks
 
-test: $(STAMP) chromium ## all tests: units, real kernels, a real browser, the tutorials
+test: $(STAMP) system ## all tests: units, real kernels, a real browser, the tutorials
 	@$(BIN)/python -m pytest -n auto tests $(NBVAL) $(ARGS)
 
-chromium:
-	@.ci/chromium
+system:
+	@.ci/system
 
 check: $(STAMP) ## format, lint, types, generated files, architecture; quick
 	@failed=; step() { name=$$1; shift; if "$$@"; then echo "· $$name"; else echo "✗ $$name"; failed=1; fi; }; \

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, TypeVar
 from agentnb import messages
 from agentnb.messages import Block, Content, JSONObject, Message
 
-Outcome: TypeAlias = Literal["done", "max_rounds", "length", "interrupted", "error"]
+Outcome: TypeAlias = Literal["done", "max_rounds", "length", "paused", "interrupted", "error"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,13 @@ class _InRun:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(_InRun):
-    """A run begins: the model's name and the name of the agent, if it has one."""
+    """A run begins: the model's name, the name of the agent, if it has one; `call_id` is the call that a run within
+    another answers, `depth` how deep it is nested."""
 
     model: str
     agent: str | None = None
+    call_id: str | None = None
+    depth: int = 0
     type: Literal["run_started"] = "run_started"
 
 
@@ -139,6 +142,17 @@ class ToolOutput(_InRun):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolProgress(_InRun):
+    """How far a running tool is: of `total`, where that is known, in a few words."""
+
+    call_id: str
+    done: float
+    total: float | None = None
+    words: str = ""
+    type: Literal["tool_progress"] = "tool_progress"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult(_InRun):
     """A call is answered."""
 
@@ -182,6 +196,7 @@ Event: TypeAlias = (
     | MessageAdded
     | ToolStarted
     | ToolOutput
+    | ToolProgress
     | ToolResult
     | ApprovalRequested
     | RunFinished

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, MutableMapping, Sequence
 
 from agentnb.errors import UsageError, nearest
-from agentnb.tools.base import Tool
+from agentnb.tools.base import Tool, Toolset
 from agentnb.tools.function import FunctionTool, as_tool
 
 
@@ -18,6 +18,7 @@ class Toolbox:
         self._changed = changed
         self._registered: dict[str, Tool] = {}
         self._disabled: set[str] = set()
+        self._toolsets: dict[str, Toolset] = {}
 
     def all(self) -> dict[str, Tool]:
         """Every tool by name: those registered, and every `@tool` function among the user's variables.
@@ -34,7 +35,20 @@ class Toolbox:
         for value in list(self._namespace.values()):
             if isinstance(value, FunctionTool):
                 tools.setdefault(value.name, value)
+        for toolset in list(self._toolsets.values()):
+            for tool in toolset.known():
+                tools.setdefault(tool.name, tool)
         return tools
+
+    def add_toolset(self, toolset: Toolset) -> None:
+        """Offer what a toolset has, from now on; one of the same name is replaced."""
+        self._toolsets[toolset.name] = toolset
+        self._changed()
+
+    def remove_toolset(self, name: str) -> None:
+        """Take a toolset's tools away; nothing happens where there is none of this name."""
+        self._toolsets.pop(name, None)
+        self._changed()
 
     def enabled(self) -> dict[str, Tool]:
         """The tools that a model is offered."""

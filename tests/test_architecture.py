@@ -76,6 +76,8 @@ panel
 
 agent
 
+lineup
+
 workspace
 
 notebook: errand options publisher console tables < live orders text execute < display < cell comm < lists show \

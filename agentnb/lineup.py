@@ -1,0 +1,164 @@
+"""The models of a workspace: by name, with the person's keys and settings, and with what they may cost."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from agentnb import config
+from agentnb.config import Settings
+from agentnb.errors import UsageError
+from agentnb.ledger import Ledger
+from agentnb.masking import Mask
+from agentnb.models import listing
+from agentnb.models.base import Model
+from agentnb.models.cards import Card, Cards
+from agentnb.models.http import Http
+from agentnb.models.keys import Credentials
+from agentnb.models.meter import Budget, BudgetModel
+from agentnb.models.options import Options
+from agentnb.models.preset import PresetModel
+from agentnb.models.providers import Provider, load_providers, with_rows
+from agentnb.models.resolve import Models
+from agentnb.models.settings import read_stack
+from agentnb.models.stack import stack
+
+#: What answers where nobody chose: it needs no key, and nothing leaves the machine.
+DEFAULT_MODEL = "local:qwen2.5-coder-0.5b"
+
+
+class Lineup:
+    """Opens models for one person and keeps to their budget; `changed` is called when another model answers.
+
+    `environ` may name the model ($AGENTNB_MODEL); `base_dir` is where relative files of models are looked for.
+    """
+
+    def __init__(self, *, environ: Mapping[str, str], base_dir: Path | None, changed: Callable[[], None]) -> None:
+        self.environ = environ
+        self.mask = Mask()
+        self.cards = Cards.bundled()
+        self.ledger = Ledger()
+        self._base_dir = base_dir
+        self._changed = changed
+        self._model: Model | None = None
+        self._budget: Budget | None = None
+        self._capped_once = False
+
+    @property
+    def model(self) -> Model:
+        """The model that answers where a cell names none."""
+        if self._model is None:
+            self._model = self.open_model(self.model_name)
+        return self._model
+
+    @property
+    def model_name(self) -> str:
+        """Its name, without making it ready."""
+        return self._model.name if self._model else self.environ.get("AGENTNB_MODEL", "").strip() or DEFAULT_MODEL
+
+    @functools.cached_property
+    def settings(self) -> Settings:
+        """What the configuration file and the environment say. Raises UsageError for a file that says nonsense."""
+        return config.read(self.environ, config.home(self.environ))
+
+    @functools.cached_property
+    def credentials(self) -> Credentials:
+        """The keys of this person: those kept, and those in the environment."""
+        self.mask.add(*self.settings.hidden)
+        return Credentials(self.environ, providers=self._rows.values(), mask=self.mask)
+
+    @functools.cached_property
+    def _rows(self) -> Mapping[str, Provider]:
+        return with_rows(load_providers(), self.settings.providers)
+
+    @functools.cached_property
+    def models(self) -> Models:
+        """The models by name: those of the providers, and those made here."""
+        return Models(
+            http=Http(settings=self.settings),
+            environ=self.environ,
+            credentials=self.credentials.find,
+            cards=self.cards,
+            base_dir=self._base_dir,
+            providers=self._rows,
+            mask=self.mask,
+        )
+
+    def cap(self, usd: float | None) -> None:
+        """Let all runs of this notebook, those before among them, cost no more than this; None: what they cost."""
+        capped = None if usd is None else Budget(usd, of="this notebook", raise_by="%usage cap USD")
+        if capped and (old := self._budget):
+            # Runs in progress settle with the one they began under.
+            old.limit, capped = capped.limit, old
+        elif capped:
+            capped.spent = self.ledger.total().usd or 0.0
+        self._budget = capped
+
+    @property
+    def budget(self) -> Budget | None:
+        """What all runs of this notebook may cost together, and how much of it is spent."""
+        if self._budget is None and not self._capped_once:
+            self._capped_once = True
+            self.cap(self.settings.max_cost)
+        return self._budget
+
+    def open_model(self, name: str, *, api_base: str | None = None, api_key_name: str | None = None) -> Model:
+        """A model by name. Raises UsageError for a provider that is not known."""
+        return self.models.open(name, api_base=api_base, api_key_name=api_key_name)
+
+    async def list_models(self, provider: str) -> tuple[Card, ...]:
+        """What a provider has, asked for now, with what is known of each. `provider` may name a credential of one."""
+        entry = next((each for each in self.credentials.list() if each.name == provider), None)
+        row = self.models.provider(entry.provider if entry else provider)
+        return await listing.list_models(
+            row,
+            http=self.models.http,
+            credential=self.credentials.find(row, provider if entry else None),
+            cards=self.cards,
+            environ=self.environ,
+        )
+
+    def known_models(self, provider: str) -> tuple[Card, ...]:
+        """What is known here of a provider's models, without asking it."""
+        name = self.models.provider(provider).name
+        return tuple(card for card in self.cards if card.name.startswith(f"{name}:") and card.status == "active")
+
+    def add_model(
+        self,
+        name: str,
+        base: str | None,
+        settings: Mapping[str, object],
+        *,
+        options: Options | None = None,
+        api_base: str | None = None,
+        api_key_name: str | None = None,
+        connect: float | None = None,
+    ) -> None:
+        """Name a model made of others: `base` with what `settings` put around it (see models.settings.read_stack).
+
+        Without `base`, the settings must name a cassette to replay. Raises UsageError.
+        """
+        wrapped = read_stack(settings, open_model=self.open_model, base_dir=self._base_dir, mask=self.mask)
+        if base is None:
+            if "replay" not in wrapped:
+                raise UsageError(f"{name!r} stands for no model: name the one to ask, or a cassette to replay.")
+            base = f"replay:{wrapped.pop('replay')}"
+        model = self.models.open(base, api_base=api_base, api_key_name=api_key_name, connect=connect)
+        model = stack(model, **wrapped)
+        self.models.register(name, PresetModel(model, options) if options and options.given() else model)
+
+    def use_model(self, model: Model | str, *, api_base: str | None = None, api_key_name: str | None = None) -> Model:
+        """Let this model answer from now on."""
+        if isinstance(model, str):
+            model = self.open_model(model, api_base=api_base, api_key_name=api_key_name)
+        self._model = model
+        self._changed()
+        return model
+
+    def capped(self, model: Model, max_cost: float | None = None) -> Model:
+        """The model under the notebook's budget, and under one of its own in USD."""
+        for budget in (self.budget, None if max_cost is None else Budget(max_cost)):
+            if budget is not None:
+                model = BudgetModel(model, budget, cards=self.cards)
+        return model
