@@ -31,6 +31,7 @@ class Asked:
     path: str
     headers: Mapping[str, str]
     body: bytes
+    method: str = ""
 
     @property
     def json(self) -> Any:
@@ -103,7 +104,7 @@ class Provider:
         first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
         headers = {k.lower(): v.strip() for k, v in (line.split(":", 1) for line in lines)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
-        asked = Asked(first.split()[1], headers, body)
+        asked = Asked(first.split()[1], headers, body, first.split()[0])
         self.requests.append(asked)
         answer = self._answer(asked)
         head = [f"HTTP/1.1 {answer.status} OK", "transfer-encoding: chunked"]

@@ -48,8 +48,8 @@ render: parts pieces spent terminal < calls cards markdown record < media < bund
 models: anthropic_blocks attempt canonical cards dashscope_growth decision documents download engine estimate \
   examples failures fake kept key_shapes openai_bases openai_calls openai_chunks openai_parts openai_reasoning \
   private_files rates routes signing sse strict structured topics truncation wire < anthropic_options cached \
-  checks complaint constrained dashscope_chunks fallback fragments gemini_chunks http limits meter multi_agent \
-  preset recording retry timeouts turns vault weights < balance cassette local refusal < arriving dialect \
+  checks complaint constrained dashscope_chunks fallback fragments gemini_chunks limits redirects meter multi_agent \
+  preset recording retry timeouts turns vault weights < balance cassette http local refusal < arriving dialect \
   openai_body stack < anthropic_request anthropic_stream dashscope_stream gemini_request gemini_stream \
   ollama_request ollama_stream openai_options openai_stream pictures providers responses_stream settings < \
   anthropic credentials dashscope_request entries gemini media ollama openai_request responses_request < dashscope \

@@ -7,19 +7,19 @@ a stream one HTTP chunk at a time. Where aiohttp is missing, the stock transport
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urljoin, urlsplit
 
 from agentnb.config import Settings
 from agentnb.errors import ConnectionFailed, StreamBroken, UsageError
 from agentnb.models.failures import broken, hung_up, named_failures, not_reached
-from agentnb.models.routes import host_of, leads_inside, proxy_for, trusted
+from agentnb.models.redirects import Sending, redirected
+from agentnb.models.routes import host_of, proxy_for, shown_to, trusted
 
 if TYPE_CHECKING:
     import httpx
@@ -30,9 +30,10 @@ _DRAIN_SECONDS = 0.1
 _POOL = 1000
 _REDIRECTS = 5
 _MOST_FETCHED = 20_000_000
-#: What another host is told as well; all else may show who we are.
-_HARMLESS = ("accept", "accept-language", "user-agent")
+#: Ways that are remembered: whoever fetches many addresses must not fill the memory with them.
+_REMEMBERED = 1000
 _ENCODINGS = ("", "identity", "gzip", "deflate")
+_METHOD = re.compile(r"[A-Za-z][A-Za-z0-9!#$%&'*+.^_`|~-]{0,31}")
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -101,15 +102,42 @@ class Http:
 
         Raises ConnectionFailed, StreamBroken (also for a body that is too big).
         """
+        return await self._followed(Sending("GET", url, headers), limit)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = _NO_HEADERS,
+        body: bytes = b"",
+        limit: int = _MOST_FETCHED,
+        timeout: float | None = None,  # noqa: ASYNC109  # of the whole exchange, redirects and all
+    ) -> Fetched:
+        """Send any request, and read its whole answer, as `get` does; `timeout` is for all of it, in seconds.
+
+        What has a body is not sent on to another host. Raises ConnectionFailed, StreamBroken, and UsageError for what
+        is no method or no header.
+        """
+        if not _METHOD.fullmatch(method):
+            raise UsageError(f"{method[:40]!r} is not an HTTP method. Write GET, POST or another.")
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._followed(Sending(method.upper(), url, headers, body), limit)
+        except TimeoutError:
+            late = f"{host_of(url)} did not finish its answer within {timeout:g} s. Try again, or ask for less."
+            raise ConnectionFailed(late, retryable=True) from None
+
+    async def _followed(self, step: Sending, limit: int) -> Fetched:
         for _ in range(_REDIRECTS + 1):
-            async with self._sent("GET", url, headers, b"", None) as reply:
-                target = _target(url, reply)
-                if target is None:
-                    return Fetched(reply.status, reply.headers, await _whole(reply, host_of(url), limit))
-            if _origin(target) != _origin(url):
-                headers = {name: value for name, value in headers.items() if name.lower() in _HARMLESS}
-            url = target
-        raise ConnectionFailed(f"{host_of(url)} sends from one address to the next, without an end. Check the address.")
+            async with self._sent(step.method, step.url, step.headers, step.body, None) as reply:
+                following = redirected(step, reply.status, reply.headers)
+                if following is None:
+                    return Fetched(reply.status, reply.headers, await _whole(reply, host_of(step.url), limit))
+            step = following
+        raise ConnectionFailed(
+            f"{host_of(step.url)} sends from one address to the next, without an end. Check the address."
+        )
 
     @contextlib.asynccontextmanager
     async def _sent(
@@ -209,6 +237,8 @@ class _Pool:
         import httpx
 
         if url not in self._reached:
+            if len(self._reached) >= _REMEMBERED:
+                self._reached.clear()
             target = httpx.URL(url)
             proxy = proxy_for(target.scheme, target.netloc.decode(), target.host, self._settings)
             key = target.scheme, proxy
@@ -217,7 +247,7 @@ class _Pool:
                 plain = target.scheme == "http" and not (proxy or "").startswith("https")
                 self._transports[key] = self._new(target.scheme, proxy, False if plain else self._ssl())
             # A tunnel is asked for once; without one the proxy reads each request itself.
-            headers = _shown_to(httpx.URL(proxy)) if proxy and target.scheme == "http" else _NO_HEADERS
+            headers = shown_to(httpx.URL(proxy)) if proxy and target.scheme == "http" else _NO_HEADERS
             self._reached[url] = _Way(self._transports[key], target, host_of(proxy) if proxy else None, headers, [])
         return self._reached[url]
 
@@ -232,21 +262,13 @@ class _Pool:
         if proxy:
             address = httpx.URL(proxy)
             # As a header: aiohttp's own way to say it is deprecated.
-            headers = _shown_to(address) if scheme == "https" else None
+            headers = shown_to(address) if scheme == "https" else None
             between = httpx.Proxy(address.copy_with(userinfo=None), headers=headers)
         return Transport(
             verify=verify,
             limits=httpx.Limits(max_connections=_POOL, max_keepalive_connections=_POOL),
             proxy=between,
         )
-
-
-def _shown_to(proxy: httpx.URL) -> dict[str, str]:
-    """The header that shows user and password to a proxy."""
-    if not proxy.userinfo:
-        return {}
-    pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())
-    return {"proxy-authorization": f"Basic {pair.decode()}"}
 
 
 def _check(headers: Mapping[str, str]) -> None:
@@ -276,25 +298,3 @@ async def _whole(reply: Reply, host: str, limit: int) -> bytes:
                 f"{host} sends more than {limit / 1e6:g} MB, which is not read. Ask for something smaller."
             )
     return bytes(body)
-
-
-def _target(url: str, reply: Reply) -> str | None:
-    """Where a redirect leads; None for any other answer."""
-    if reply.status not in (301, 302, 303, 307, 308) or not (location := reply.headers.get("location", "").strip()):
-        return None
-    try:
-        target = urljoin(url, location)
-        inside = leads_inside(urlsplit(target).hostname or "") and not leads_inside(urlsplit(url).hostname or "")
-    except ValueError:
-        raise ConnectionFailed(
-            f"{host_of(url)} sends to something that is not an address. Check the address."
-        ) from None
-    if inside:
-        # A page of the network must not make us read what only this machine can reach.
-        raise ConnectionFailed(f"{host_of(url)} sends to an address inside this network, which is not followed.")
-    return target
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urlsplit(url)
-    return parts.scheme.lower(), parts.netloc.rpartition("@")[2].lower()

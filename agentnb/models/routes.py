@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import os
 import re
 import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from agentnb.config import Settings
 from agentnb.errors import ConnectionFailed, UsageError
+
+if TYPE_CHECKING:
+    import httpx
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _STANDARD = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
@@ -18,7 +23,7 @@ _STANDARD = ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE")
 
 def host_of(url: str) -> str:
     """The host and port of a URL, as errors name it; of anything else, what there is."""
-    return url.partition("://")[2].partition("/")[0].rpartition("@")[2] or url
+    return re.split("[/?#]", url.partition("://")[2])[0].rpartition("@")[2] or url
 
 
 def proxy_for(scheme: str, netloc: str, hostname: str, settings: Settings) -> str | None:
@@ -111,3 +116,11 @@ def hostname(base: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise UsageError(f"{base!r} is not a base URL. Write it as http://HOST:PORT/v1.")
     return parts.hostname
+
+
+def shown_to(proxy: httpx.URL) -> dict[str, str]:
+    """The header that shows user and password to a proxy."""
+    if not proxy.userinfo:
+        return {}
+    pair = base64.b64encode(f"{proxy.username}:{proxy.password}".encode())
+    return {"proxy-authorization": f"Basic {pair.decode()}"}
