@@ -70,9 +70,15 @@ bridge
 output
 result
 testing
-calling
+approval
+hooks
 toolbox
 panel
+
+calling
+requests
+
+loop
 
 agent
 
@@ -80,7 +86,8 @@ lineup
 
 workspace
 
-notebook: errand options publisher console tables < live orders text execute < display < cell comm < lists show \
+notebook: errand options publisher console tables asking.fields < live orders text execute asking.view < display \
+  asking.trace asking.widget < cell comm < lists show \
   < credential_magics magics model_magics usage_magics < complete < extension < .
 
 __init__
@@ -124,6 +131,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.signing": {"orjson"},
     "models.vault": {"keyring", "orjson"},
     "models.weights": {"platformdirs"},
+    "notebook.asking.widget": {"anywidget", "traitlets"},
     "notebook.comm": {"comm"},
     "notebook.complete": {"IPython"},
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
@@ -147,7 +155,7 @@ LATE = {"__init__": {"agentnb.notebook.extension"}}
 
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
 HEAVY = {
-    "PIL", "aiohttp", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "keyring",
+    "PIL", "aiohttp", "anywidget", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "keyring",
     "markdown_it", "matplotlib", "mcp", "nest_asyncio2", "numpy", "pandas", "platformdirs", "polars", "pydantic",
     "xllamacpp",
 }  # fmt: skip
