@@ -1,51 +1,51 @@
-"""The agent: ask the model, run the tools it calls, ask again, until it answers."""
+"""The agent: a model with tools and a system prompt, and the ways to run it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import copy
 import sys
 import uuid
 import weakref
-from collections.abc import AsyncGenerator, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import aclosing
-from pathlib import Path
+from typing import TypeGuard
 
-from agentnb import bridge, events, messages, prompting
-from agentnb.calling import Calling, refuse
-from agentnb.errors import AgentnbError, OutputError, RunInterrupted, StreamBroken, UsageError
+from agentnb import approval, bridge, prompting
+from agentnb.approval import Policy
+from agentnb.errors import AgentnbError, RunInterrupted, UsageError, nearest
 from agentnb.events import Event
+from agentnb.hooks import checked
 from agentnb.interrupts import ThisTask, interrupts
 from agentnb.jobs import LoopThread
-from agentnb.messages import Message, ToolSpec
+from agentnb.loop import Loop, Outfit, divided, stamped
+from agentnb.messages import JSONObject, Message
 from agentnb.models.base import Model, Request
 from agentnb.models.cards import Cards
-from agentnb.models.meter import metered
 from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
-from agentnb.models.truncation import fit
-from agentnb.models.wire import WireCache
-from agentnb.output import Mismatch, Output
+from agentnb.output import Output
+from agentnb.requests import Requests
 from agentnb.result import Result
-from agentnb.tokens import count_tokens
-from agentnb.tools.base import InlineRunner, Runner, Tool, ToolContext
+from agentnb.tools.base import Asker, InlineRunner, Reply, Runner, Toolset
 from agentnb.tools.function import as_tool
-from agentnb.transcript import Folder, Transcript, answered
+from agentnb.transcript import Folder, Transcript, unanswered
 
 #: How often a run may go back to the model with tool results before it is stopped.
 MAX_ROUNDS = 20
-#: How often an answer that is not what `output` asks for is asked for again.
-MAX_REPAIRS = 2
-_OWN = str(Path(__file__).parent)
 
 
-class Agent:
+class Agent(Outfit):
     """A model with tools and a system prompt; holds no conversation, so one agent serves many runs at once.
 
-    `model` is a Model or a name such as "openai:gpt-5-mini"; `tools` are functions or Tools; `options` how the model
-    generates; `output` what the answer must be (see `run`). Placeholders `{{expr}}` in a prompt are filled from
-    `namespace`, by default the globals of the code that made the agent.
+    `model` is a Model or a name such as "openai:gpt-5-mini"; `tools` are functions, Tools, or Toolsets such as an MCP
+    server; `options` how the model generates; `output` what the answer must be (see `run`). Placeholders `{{expr}}` in
+    a prompt are filled from `namespace`, by default the globals of the code that made the agent. `{{TOOLS}}` in
+    `system` becomes a table of the tools.
+
+    A call of a tool that wants a person's word (its traits say so, or `policy`) is decided by `asker`; where there is
+    none it is refused. `approve` changes that: "auto" runs such calls, "never" refuses them, "pause" ends the run with
+    the outcome "paused", to be gone on with by `resume`. `hooks` see and may change what passes (see hooks.Hook).
     """
 
     def __init__(
@@ -61,36 +61,66 @@ class Agent:
         name: str | None = None,
         namespace: MutableMapping[str, object] | None = None,
         runner: Runner | None = None,
+        hooks: Iterable[object] = (),
+        policy: Policy | None = None,
+        asker: Asker | None = None,
+        approve: str = "ask",
+        models: Callable[[str], Model] = open_model,
+        model_names: Sequence[str] = (),
     ) -> None:
-        self.model = open_model(model) if isinstance(model, str) else model
-        self.tools: dict[str, Tool] = {tool.name: tool for tool in map(as_tool, tools)}
-        self.system = system
-        self._system: Message | None = None
-        self.max_rounds = max_rounds
-        self.options = options if isinstance(options, Options) else Options.read(options or {})
-        self.output = _output(output)
-        self.cards = cards or Cards.bundled()
-        self._counts: WireCache[int] = WireCache()
-        self.name = name
-        self.namespace = sys._getframe(1).f_globals if namespace is None else namespace
-        self.runner: Runner = runner or InlineRunner()
+        given = list(tools)
+        toolsets = [each for each in given if _is_toolset(each)]
+        ours = [as_tool(each) for each in given if not _is_toolset(each)]
+        super().__init__(
+            model=models(model) if isinstance(model, str) else model,
+            tools={tool.name: tool for tool in ours},
+            toolsets=toolsets,
+            system=system,
+            max_rounds=max_rounds,
+            options=options if isinstance(options, Options) else Options.read(options or {}),
+            output=_output(output),
+            cards=cards or Cards.bundled(),
+            name=name,
+            namespace=sys._getframe(1).f_globals if namespace is None else namespace,
+            runner=runner or InlineRunner(),
+            hooks=tuple(checked(hook) for hook in hooks),
+            policy=policy or Policy(),
+            asker=asker,
+            approve=_mode(approve),
+            models=models,
+            model_names=model_names,
+            requests=Requests(),
+        )
         self._background: LoopThread | None = None
 
     async def stream(
-        self, prompt: str | Message, *, history: Sequence[Message] = (), run_id: str | None = None
+        self,
+        prompt: str | Message | None,
+        *,
+        history: Sequence[Message] = (),
+        run_id: str | None = None,
+        decided: Mapping[str, Reply] | None = None,
     ) -> AsyncGenerator[Event, None]:
-        """The run, event by event; consume it in `aclosing`. What fails is raised after a last `RunError` event."""
+        """The run, event by event; consume it in `aclosing`. What fails is raised after a last `RunError` event.
+
+        Without a prompt, a paused run goes on: `history` ends in calls without results, `decided` says of some by
+        their ids what the person wants, and the others are asked about. Raises UsageError where nothing is open.
+        """
         run_id = run_id or uuid.uuid4().hex
-        try:
-            async with aclosing(self._rounds(self._message(prompt), history)) as stream:
-                async for event in stream:
-                    yield events.stamp(event, run_id)
-        except asyncio.CancelledError:
-            yield events.RunError("Interrupted.", "RunInterrupted", "interrupted", run_id=run_id)
-            raise
-        except AgentnbError as error:
-            yield events.RunError(str(error), type(error).__name__, run_id=run_id)
-            raise
+        if prompt is None and not unanswered(history):
+            raise UsageError("There is nothing to go on with: the conversation ends in no open call. Give a prompt.")
+        loop = Loop(self, run_id, decided)
+        asked = None if prompt is None else self._message(prompt)
+        async with aclosing(stamped(loop.run(asked, history), run_id)) as stream:
+            async for event in stream:
+                yield event
+
+    async def call(self, name: str, arguments: JSONObject, *, run_id: str | None = None) -> AsyncGenerator[Event, None]:
+        """Call a tool without the model, event by event: the same checks, approval and hooks as a call of its."""
+        run_id = run_id or uuid.uuid4().hex
+        async with aclosing(stamped(Loop(self, run_id).call(name, arguments), run_id)) as stream:
+            async for event in stream:
+                yield event
 
     async def run(self, prompt: str | Message, *, history: Sequence[Message] = (), output: object = None) -> Result:
         """The run's result. An AgentnbError carries what there was so far as `error.transcript`.
@@ -100,11 +130,27 @@ class Agent:
         """
         return await self._asked_for(output)._run(prompt, history, Folder())
 
-    async def _run(self, prompt: str | Message, history: Sequence[Message], folder: Folder) -> Result:
+    async def resume(
+        self, paused: Result | Sequence[Message], decided: Mapping[str, Reply | str | bool] | None = None
+    ) -> Result:
+        """Go on with a paused run: its result, or its messages with those before them.
+
+        `decided` says of calls by their ids: True, False, "session", "notebook", or a Reply; others are asked about.
+        """
+        history = paused.messages if isinstance(paused, Result) else paused
+        return await self._run(None, history, Folder(), approval.decisions(decided or {}))
+
+    async def _run(
+        self,
+        prompt: str | Message | None,
+        history: Sequence[Message],
+        folder: Folder,
+        decided: Mapping[str, Reply] | None = None,
+    ) -> Result:
         here = ThisTask()
         try:
             with interrupts(here.stop, self.runner):
-                async with aclosing(self.stream(prompt, history=history)) as stream:
+                async with aclosing(self.stream(prompt, history=history, decided=decided)) as stream:
                     async for event in stream:
                         folder.feed(event)
         except AgentnbError as error:
@@ -151,117 +197,31 @@ class Agent:
         return other
 
     def request(self, so_far: Sequence[Message], question: Message | None = None) -> Request:
-        """What the model is asked after `so_far`; where that is too long, without its oldest turns.
-
-        What was said since `question` (by default the last of the user's) is never left out: where it alone is too
-        long, it is sent, because the provider counts better than we do.
-        """
-        specs = tuple(tool.spec(self.namespace) for tool in self.tools.values())
-        head = (self._told(self.system),) if self.system else ()
-        card = self.cards.find(self.model.name)
-        output = self.output.spec if self.output else None
-        asked = Request((*head, *so_far), specs, options=self.options, output=output)
-        if card is None or card.context is None:
-            return asked
-        room = self.options.max_tokens
-        with contextlib.suppress(UsageError):
-            return fit(asked, card.context, output=room, count=self._count, question=question)
-        return asked
-
-    def _told(self, system: str) -> Message:
-        # The same message at every round: what was made of one is kept for as long as it lives.
-        if self._system is None or self._system.text != system:
-            self._system = messages.system(system)
-        return self._system
-
-    def _count(self, what: Message | ToolSpec) -> int:
-        # A message is counted once: a long conversation is asked again and again.
-        if not isinstance(what, Message):
-            return count_tokens(what)
-        known = self._counts.get(what, "")
-        return self._counts.keep(what, "", count_tokens(what)) if known is None else known
+        """What the model would be asked after `so_far`, with the tools that are known without starting anything."""
+        tools = dict(self.tools)
+        for toolset in self.toolsets:
+            for tool in toolset.known():
+                tools.setdefault(tool.name, tool)
+        offered, scope = divided(tools, set())
+        return self.requests.make(self, offered.values(), scope.values(), so_far, question)
 
     def _message(self, prompt: str | Message) -> Message:
         if isinstance(prompt, Message):
             return prompt
         return Message("user", prompting.fill(prompt, self.namespace).content)
 
-    async def _rounds(self, prompt: Message, history: Sequence[Message]) -> AsyncGenerator[Event, None]:
-        yield events.RunStarted(self.model.name, self.name)
-        yield events.MessageAdded(prompt)
-        so_far = (*answered(history), prompt)
-        usage = messages.Usage()
-        repairs = rounds = 0
-        while True:
-            turn = Folder()
-            async with aclosing(self._ask(so_far, prompt)) as stream:
-                async for event in stream:
-                    turn.feed(event)
-                    yield event
-            asked = turn.transcript()
-            reply, usage = asked.messages[-1], usage + asked.usage
-            if not reply.calls:
-                again = self._again(reply, repairs)
-                if again is None:
-                    break
-                repairs += 1
-                yield events.MessageAdded(again)
-                so_far = (*so_far, reply, again)
-                continue
-            async with aclosing(self._results(reply, rounds)) as results:
-                async for event in results:
-                    turn.feed(event)
-                    yield event
-            if rounds >= self.max_rounds:
-                self._check_finished(reply)
-                yield events.RunFinished("max_rounds", usage)
-                return
-            rounds += 1
-            so_far = (*so_far, *turn.transcript().messages)
-        yield events.RunFinished("length" if reply.finish == "length" else "done", usage)
-
-    def _metered(self, so_far: Sequence[Message], question: Message) -> AsyncGenerator[Event, None]:
-        return metered(self.model.stream(self.request(so_far, question)), cards=self.cards, name=self.model.name)
-
-    def _results(self, reply: Message, rounds: int) -> AsyncGenerator[Event, None]:
-        if rounds >= self.max_rounds:
-            return refuse(reply, self.max_rounds)
-        calling = Calling(self.tools, lambda emit: ToolContext(emit, self.namespace, self.runner))
-        return calling.answer(reply)
-
-    def _again(self, reply: Message, repairs: int) -> Message | None:
-        """What to tell a model whose answer is not what was asked for; None where it is. Raises OutputError."""
-        if self.output is None:
-            return None
-        try:
-            self.output.parse(reply.text)
-        except Mismatch as mistake:
-            if reply.finish == "length":
-                raise self._not_it("it was cut off; allow it more with max_tokens", reply) from None
-            if repairs == MAX_REPAIRS:
-                raise self._not_it(f"{mistake}", reply) from None
-            return messages.user(self.output.again(mistake))
-        return None
-
-    def _check_finished(self, reply: Message) -> None:
-        if self.output is not None:
-            raise self._not_it(f"there was none after {self.max_rounds} rounds of tool calls", reply)
-
-    def _not_it(self, why: str, reply: Message) -> OutputError:
-        assert self.output is not None  # only then it can be wrong
-        last = " ".join(reply.text.split())
-        shown = f" The last answer: {last[:300]}{'…' if len(last) > 300 else ''}" if last else ""
-        return OutputError(f"{self.model.name} gave no valid {self.output.name}: {why}.{shown}", reply.text)
-
-    async def _ask(self, so_far: Sequence[Message], question: Message) -> AsyncGenerator[Event, None]:
-        ended = False
-        async with aclosing(self._metered(so_far, question)) as stream:
-            async for event in stream:
-                ended = ended or isinstance(event, events.MessageEnd)
-                yield event
-        if not ended:
-            raise StreamBroken(f"{self.model.name} stopped in the middle of its answer. Run the cell again.")
-
 
 def _output(kind: object) -> Output | None:
     return kind if kind is None or isinstance(kind, Output) else Output(kind)
+
+
+def _is_toolset(value: object) -> TypeGuard[Toolset]:
+    return callable(getattr(value, "ready", None)) and callable(getattr(value, "known", None))
+
+
+def _mode(word: str) -> approval.Mode:
+    for mode in approval.MODES:
+        if mode == word:
+            return mode
+    known = ", ".join(approval.MODES)
+    raise UsageError(f"approve={word!r} is not known.{nearest(word, approval.MODES)} It is one of {known}.")

@@ -51,6 +51,12 @@ def home(environ: Mapping[str, str]) -> Path:
     return Path(platformdirs.user_config_dir("agentnb", appauthor=False))
 
 
+def notebook(environ: Mapping[str, str], namespace: Mapping[str, object]) -> str | None:
+    """The path of the notebook that a kernel serves, where its front end says so: Jupyter's servers, VS Code."""
+    known = environ.get("JPY_SESSION_NAME") or namespace.get("__vsc_ipynb_file__")
+    return known if isinstance(known, str) and known.endswith(".ipynb") else None
+
+
 def read(environ: Mapping[str, str], folder: Path | None = None) -> Settings:
     """The settings of `config.toml` in a folder, and of the environment, which goes before it.
 

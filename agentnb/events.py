@@ -125,6 +125,14 @@ class MessageAdded(_InRun):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageChanged(_InRun):
+    """The last message of the model is this one instead: a hook has changed it."""
+
+    message: Message
+    type: Literal["message_changed"] = "message_changed"
+
+
+@dataclass(frozen=True, slots=True)
 class ToolStarted(_InRun):
     """A call's arguments were accepted and the tool now runs."""
 
@@ -194,6 +202,7 @@ Event: TypeAlias = (
     ModelEvent
     | RunStarted
     | MessageAdded
+    | MessageChanged
     | ToolStarted
     | ToolOutput
     | ToolProgress

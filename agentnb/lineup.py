@@ -156,9 +156,9 @@ class Lineup:
         self._changed()
         return model
 
-    def capped(self, model: Model, max_cost: float | None = None) -> Model:
-        """The model under the notebook's budget, and under one of its own in USD."""
-        for budget in (self.budget, None if max_cost is None else Budget(max_cost)):
+    def capped(self, model: Model, own: Budget | None = None) -> Model:
+        """The model under the notebook's budget, and under another, which several models may share."""
+        for budget in (self.budget, own):
             if budget is not None:
                 model = BudgetModel(model, budget, cards=self.cards)
         return model

@@ -9,22 +9,29 @@ from typing import Literal, TypeAlias
 from agentnb import events, messages
 from agentnb.messages import Block, Content, JSONObject, Message, Text, Thinking, ToolCall, Usage
 
-ToolStatus: TypeAlias = Literal["arriving", "pending", "running", "done", "error"]
+ToolStatus: TypeAlias = Literal["arriving", "pending", "asked", "running", "done", "error"]
 
 
 @dataclass(frozen=True, slots=True)
 class ToolRun:
-    """How far a call is: its arguments arrive, it waits for its turn, it runs, it is answered."""
+    """How far a call is: its arguments arrive, it waits for its turn, a person is asked about it, it runs, it is
+    answered. `progress` is (done, total or None, a few words); `runs` are the runs that it started.
+    """
 
     call_id: str
     status: ToolStatus = "arriving"
     output: tuple[Content, ...] = ()
     result: messages.ToolResult | None = None
+    progress: tuple[float, float | None, str] | None = None
+    runs: tuple[Transcript, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A run so far. The last message may be unfinished (`finish` is None); `outcome` is None while the run goes on."""
+    """A run so far. The last message may be unfinished (`finish` is None); `outcome` is None while the run goes on.
+
+    `usage` counts the runs within it as well; `depth` is how deep it is nested itself.
+    """
 
     run_id: str = ""
     parent_id: str | None = None
@@ -36,6 +43,7 @@ class Transcript:
     outcome: events.Outcome | None = None
     error: str | None = None
     waiting: str | None = None
+    depth: int = 0
 
     @property
     def text(self) -> str:
@@ -119,9 +127,14 @@ class Folder:
         self._outputs: dict[str, list[Content]] = {}
         self._usage = Usage()
         self._turn_usage = Usage()
+        #: The runs within this one: the call that each answers, and who folds which run's events.
+        self._within: list[tuple[str | None, Folder]] = []
+        self._folds: dict[str, Folder] = {}
 
     def feed(self, event: events.Event) -> None:
         """Take one event in."""
+        if event.run_id != self._head.run_id and self._feed_within(event):
+            return
         match event:
             case events.TextDelta(text=text):
                 self._opened().grow(text, thinking=False)
@@ -139,18 +152,31 @@ class Folder:
             case _:
                 self._feed_boundary(event)
 
+    def _feed_within(self, event: events.Event) -> bool:
+        """Hand an event of a run within this one to whoever folds that. False for one of this run's own."""
+        fold = self._folds.get(event.run_id)
+        if fold is None and isinstance(event, events.RunStarted) and event.parent_id:
+            fold = self._folds.get(event.parent_id)
+            if fold is None and event.parent_id == self._head.run_id:
+                fold = Folder()
+                self._within.append((event.call_id, fold))
+            if fold is not None:
+                self._folds[event.run_id] = fold
+        if fold is not None:
+            fold.feed(event)
+        return fold is not None
+
     def _feed_boundary(self, event: events.Event) -> None:
         match event:
             case events.MessageEnd():
                 self._done.append(self._opened().message(event))
                 self._close_turn()
             case events.MessageAdded(message=message):
-                self._flush_results()
-                self._done.append(message)
+                self._add(message)
+            case events.MessageChanged(message=message):
+                self._done[-1:] = [message]
             case events.RunStarted():
-                self._head = replace(
-                    self._head, run_id=event.run_id, parent_id=event.parent_id, model=event.model, agent=event.agent
-                )
+                self._begin(event)
             case events.RunFinished(outcome=outcome):
                 self._finish(outcome, None)
             case events.RunError(outcome=outcome, message=message):
@@ -160,10 +186,31 @@ class Folder:
             case _:
                 self._feed_tool(event)
 
+    def _begin(self, event: events.RunStarted) -> None:
+        self._head = replace(
+            self._head,
+            run_id=event.run_id,
+            parent_id=event.parent_id,
+            model=event.model,
+            agent=event.agent,
+            depth=event.depth,
+        )
+
+    def _add(self, message: Message) -> None:
+        self._flush_results()
+        self._done.append(message)
+        for call in message.calls:  # of a run that goes on where it was left
+            self._update(call.id, status="pending")
+
     def _feed_tool(self, event: events.Event) -> None:
         match event:
             case events.ToolCallEnd(call_id=call_id):
                 self._update(call_id, status="pending")
+            case events.ApprovalRequested(call_ids=call_ids):
+                for call_id in call_ids:
+                    self._update(call_id, status="asked")
+            case events.ToolProgress():
+                self._update(event.call_id, progress=(event.done, event.total, event.words))
             case events.ToolStarted(call_id=call_id):
                 self._update(call_id, status="running")
             case events.ToolOutput(call_id=call_id, content=content):
@@ -216,7 +263,13 @@ class Folder:
         tools = dict(self._tools)
         for call_id, output in self._outputs.items():
             tools[call_id] = replace(tools.get(call_id, ToolRun(call_id)), output=tuple(output))
-        return replace(self._head, messages=tuple(so_far), tools=tools, usage=self._usage + self._turn_usage)
+        usage = self._usage + self._turn_usage
+        for started_by, fold in self._within:
+            within, call_id = fold.transcript(), started_by or ""
+            known = tools.get(call_id, ToolRun(call_id))
+            tools[call_id] = replace(known, runs=(*known.runs, within))
+            usage += within.usage
+        return replace(self._head, messages=tuple(so_far), tools=tools, usage=usage)
 
 
 def fold(stream: Iterable[events.Event]) -> Transcript:
@@ -241,6 +294,15 @@ def answered(conversation: Sequence[Message]) -> tuple[Message, ...]:
         if missing:
             out.append(Message("tool", missing))
     return tuple(out)
+
+
+def unanswered(conversation: Sequence[Message]) -> tuple[ToolCall, ...]:
+    """The calls at the end of a conversation that have no result: what a paused run waits for."""
+    at = next((n for n in range(len(conversation) - 1, -1, -1) if conversation[n].role != "tool"), None)
+    if at is None:
+        return ()
+    given = {b.call_id for m in conversation[at + 1 :] for b in m.content if isinstance(b, messages.ToolResult)}
+    return tuple(call for call in conversation[at].calls if call.id not in given)
 
 
 def _unanswered(call: ToolCall) -> messages.ToolResult:

@@ -9,23 +9,27 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
+from agentnb import config, events
 from agentnb.agent import MAX_ROUNDS, Agent
+from agentnb.approval import Policy
 from agentnb.bridge import Foreground
 from agentnb.jobs import LoopThread, Run
 from agentnb.ledger import Entry
 from agentnb.lineup import DEFAULT_MODEL, Lineup
-from agentnb.messages import Message
+from agentnb.messages import JSONObject, Message
 from agentnb.models.attempt import shortened
 from agentnb.models.base import Model
+from agentnb.models.fake import FakeModel
+from agentnb.models.meter import Budget
 from agentnb.models.options import Options
 from agentnb.panel import last_line, panel_run
 from agentnb.protocol import PanelState, PanelTool
 from agentnb.session import Session
 from agentnb.toolbox import Toolbox
-from agentnb.tools.base import Tool
+from agentnb.tools.base import Asker, Reply, Tool
 from agentnb.transcript import Transcript
 
 __all__ = ["DEFAULT_MODEL", "Workspace"]
@@ -48,6 +52,9 @@ class Workspace(Lineup):
         self.namespace: MutableMapping[str, object] = {} if namespace is None else namespace
         self.session = Session()
         self.toolbox = Toolbox(self.namespace, self.changed)
+        self.policy = Policy(lambda: config.home(environ) / "approvals.json", config.notebook(environ, self.namespace))
+        #: Hooks of every run here (see hooks.Hook); append to it.
+        self.hooks: list[object] = []
         self.background = LoopThread()
         self.options = Options()
         self.runs: dict[str, Run] = {}
@@ -74,11 +81,18 @@ class Workspace(Lineup):
         output: object = None,
         max_cost: float | None = None,
         runner: Foreground | None = None,
+        asker: Asker | None = None,
+        approve: str = "ask",
     ) -> Agent:
-        """An agent with what this workspace has, where nothing else is said; `max_cost` is in USD, for each run."""
+        """An agent with what this workspace has, where nothing else is said.
+
+        `max_cost` is in USD, for each run with the runs within it; `approve` and `asker` say who decides about calls
+        that want a person's word (see Agent).
+        """
+        own = None if max_cost is None else Budget(max_cost)
         return Agent(
-            self.capped(model or self.model, max_cost),
-            tools=self.toolbox.enabled().values() if tools is None else tools,
+            self.capped(model or self.model, own),
+            tools=[_Offered(self.toolbox)] if tools is None else tools,
             system=system,
             max_rounds=max_rounds,
             options=(options or Options()).over(self.options),
@@ -86,21 +100,73 @@ class Workspace(Lineup):
             cards=self.cards,
             namespace=self.namespace,
             runner=runner,
+            hooks=self.hooks,
+            policy=self.policy,
+            asker=asker,
+            approve=approve,
+            models=lambda name: self.capped(self.open_model(name), own),
+            model_names=(self.model_name, *self.models.names()),
         )
 
-    def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = (), *, cell: str = "") -> Run:
-        """A run on the workspace's own loop; `start` it. `cell` is the name it is counted under."""
+    def run(
+        self,
+        agent: Agent,
+        prompt: Message | None,
+        history: Sequence[Message] = (),
+        *,
+        cell: str = "",
+        decided: Mapping[str, Reply] | None = None,
+    ) -> Run:
+        """A run on the workspace's own loop; `start` it. `cell` is the name it is counted under.
+
+        Without a prompt, `history` is a paused run, which goes on; `decided` are answers about its calls, by their ids.
+        """
+        title = prompt.text if prompt else next((m.text for m in reversed(history) if m.role == "user"), "")
+        return self._started(
+            shortened(title, 60),
+            agent.model.name,
+            lambda run_id: agent.stream(prompt, history=history, run_id=run_id, decided=decided),
+            cell,
+        )
+
+    def call(
+        self,
+        name: str,
+        arguments: JSONObject,
+        *,
+        runner: Foreground | None = None,
+        asker: Asker | None = None,
+        approve: str = "ask",
+        cell: str = "",
+    ) -> Run:
+        """A run that is one call of a tool, by its name or id, without a model: checked, approved and shown like one.
+
+        Raises UsageError for a tool that there is not.
+        """
+        tools = self.toolbox.pick([name])
+        agent = Agent(
+            FakeModel(name=""),
+            tools=tools,
+            cards=self.cards,
+            namespace=self.namespace,
+            runner=runner,
+            hooks=self.hooks,
+            policy=self.policy,
+            asker=asker,
+            approve=approve,
+            models=lambda wanted: self.capped(self.open_model(wanted)),
+            model_names=(self.model_name, *self.models.names()),
+        )
+        called = tools[0].name
+        return self._started(called, "", lambda run_id: agent.call(called, arguments, run_id=run_id), cell)
+
+    def _started(
+        self, title: str, model: str, stream: Callable[[str], AsyncGenerator[events.Event, None]], cell: str
+    ) -> Run:
         # A tool may print what no model was ever sent.
         self.mask.add(*self.credentials.secrets())
         run_id = uuid.uuid4().hex
-        run = Run(
-            run_id,
-            shortened(prompt.text, 60),
-            agent.model.name,
-            self.background,
-            lambda: agent.stream(prompt, history=history, run_id=run_id),
-            self._changed_here,
-        )
+        run = Run(run_id, title, model, self.background, lambda: stream(run_id), self._changed_here)
         self.runs[run_id] = run
         run.done.add_done_callback(lambda _: self._ended(run, cell))
         return run
@@ -122,7 +188,8 @@ class Workspace(Lineup):
         self.runs.pop(run.id, None)
         self._last = run.transcript()
         answered = next((m.model for m in reversed(self._last.messages) if m.model), None)
-        self.ledger.add(Entry(cell, answered or run.model, self._last.usage, time.time()))
+        if run.model or self._last.usage.total:  # a call without a model takes nothing
+            self.ledger.add(Entry(cell, answered or run.model, self._last.usage, time.time()))
         self.changed()
 
     # Panels
@@ -158,3 +225,20 @@ class Workspace(Lineup):
         if self._last is None:
             return PanelState(self.model_name, tools, runs)
         return PanelState(self.model_name, tools, runs, last_line(self._last), self._last.error)
+
+
+class _Offered:
+    """What the toolbox offers as one toolset: what is switched on meanwhile is there at the next round."""
+
+    name = "the notebook's tools"
+
+    def __init__(self, toolbox: Toolbox) -> None:
+        self._toolbox = toolbox
+
+    def known(self) -> Sequence[Tool]:
+        """The tools that are on."""
+        return list(self._toolbox.enabled().values())
+
+    async def ready(self) -> Sequence[Tool]:
+        """The same, after toolsets that must be started have been."""
+        return self.known()

@@ -111,7 +111,7 @@ def test_decorated_functions_are_tools_and_taking_one_away_switches_it_off(works
     assert list(workspace.toolbox.all()) == ["add"]
     assert workspace.toolbox.enabled() == {}
     workspace.toolbox.enable("add", True)
-    assert list(workspace.agent(model=FakeModel()).tools) == ["add"]
+    assert [spec.name for spec in workspace.agent(model=FakeModel()).request(()).tools] == ["add"]
 
 
 def test_an_unknown_tool_names_the_nearest(workspace: Workspace) -> None:

@@ -139,7 +139,7 @@ class ToolContext:
     namespace: MutableMapping[str, object]
     runner: Runner
     call_id: str = ""
-    progress: Callable[[float, float | None, str], None] = lambda done, total, words: None
+    progress: Callable[[float, float | None, str], None] = lambda *_: None
     asker: Asker | None = None
     spawner: Spawner | None = None
 
