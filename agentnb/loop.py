@@ -23,7 +23,7 @@ from agentnb.models.meter import metered
 from agentnb.models.options import Options
 from agentnb.output import Mismatch, Output
 from agentnb.requests import Requests
-from agentnb.tools.base import Asker, Reply, Runner, Subtask, Tool, ToolContext, Toolset
+from agentnb.tools.base import Asker, Reply, Runner, Scoping, Subtask, Tool, ToolContext, Toolset
 from agentnb.transcript import Folder, Transcript, answered, unanswered
 
 #: How often an answer that is not what `output` asks for is asked for again.
@@ -308,7 +308,8 @@ def divided(tools: Mapping[str, Tool], used_up: set[str]) -> tuple[dict[str, Too
     left = {name: tool for name, tool in tools.items() if name not in used_up}
     if DELEGATE not in left:
         return left, left
-    return {DELEGATE: left.pop(DELEGATE)}, left
+    delegate = left.pop(DELEGATE)
+    return {DELEGATE: delegate.over(left) if isinstance(delegate, Scoping) else delegate}, left
 
 
 def _again(turn: Sequence[Message]) -> list[Event]:

@@ -44,7 +44,8 @@ tools: base
 
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling media < .
-render: parts pieces spent terminal < calls cards markdown record < media < bundles < .
+render: parts pieces spent terminal < calls cards markdown record < media < callcards < \
+  bundles < .
 models: anthropic_blocks attempt canonical cards dashscope_growth decision documents download engine estimate \
   examples failures fake kept key_shapes openai_bases openai_calls openai_chunks openai_parts openai_reasoning \
   private_files rates routes signing sse strict structured topics truncation wire < anthropic_options cached \
@@ -56,14 +57,21 @@ models: anthropic_blocks attempt canonical cards dashscope_growth decision docum
   keybook openai_chat responses < dialects keys < listing remote < resolve
 session
 ledger
+paused
 
 models.formatting: files < forms results < .
-tools: capture docstrings hints references schema < fitting < arguments results < function
+tools: capture definitions docstrings hints naming references schema < bundle fitting < arguments results < function \
+  < loading sourcing < saved
 interrupts
 jobs
 providers
 wrappers
 credential
+
+sandbox: browser_address browser_find browser_recordings < browser_gate browser_snapshot browser_tabs < \
+  browser_look browser_process < browser_verbs < browser < browser_tools
+
+skills: parse steps < properties validate < prompt skill < allowed files < tool < workflow < shelf
 
 bridge
 
@@ -87,7 +95,7 @@ lineup
 workspace
 
 notebook: errand options publisher console tables asking.fields < live orders text execute asking.view < display \
-  asking.trace asking.widget < cell comm < lists show \
+  asking.console asking.trace asking.widget < asking.choose < attended < cell comm resuming < lists show \
   < credential_magics magics model_magics usage_magics < complete < extension < .
 
 __init__
@@ -143,6 +151,11 @@ THIRD_PARTY: dict[str, set[str]] = {
     "pixels": {"PIL"},
     "prompting.arrays": {"numpy"},
     "render.markdown": {"markdown_it"},
+    "skills.parse": {"yaml"},
+    "sandbox.browser": {"playwright"},
+    "sandbox.browser_look": {"playwright"},
+    "sandbox.browser_process": {"playwright"},
+    "sandbox.browser_tabs": {"playwright"},
     "tools.arguments": _VALIDATION,
     "tools.docstrings": {"docstring_parser"},
     "tools.fitting": _VALIDATION,
@@ -156,8 +169,8 @@ LATE = {"__init__": {"agentnb.notebook.extension"}}
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
 HEAVY = {
     "PIL", "aiohttp", "anywidget", "docstring_parser", "httpx", "httpx_aiohttp", "ipywidgets", "jsonschema", "keyring",
-    "markdown_it", "matplotlib", "mcp", "nest_asyncio2", "numpy", "pandas", "platformdirs", "polars", "pydantic",
-    "xllamacpp",
+    "markdown_it", "matplotlib", "mcp", "nest_asyncio2", "numpy", "pandas", "platformdirs", "playwright", "polars",
+    "pydantic", "xllamacpp", "yaml",
 }  # fmt: skip
 
 FILE_LINES, FUNCTION_LINES = 300, 50
@@ -172,6 +185,7 @@ BROAD_EXCEPTS: dict[str, int] = {
     "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
     "models.vault": 1,  # keyrings fail in ways of their own; the file serves, or the person is told
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
+    "tools.loading": 1,  # the file of a person: whatever it raises is why it cannot be loaded
     "pixels": 1,  # what Pillow raises for damaged bytes has no common name
     "prompting.figures": 1,  # from here on: the user's own objects are asked to show themselves
     "prompting.filling": 2,
@@ -179,6 +193,7 @@ BROAD_EXCEPTS: dict[str, int] = {
     "prompting.plain": 1,
     "prompting.table": 1,
     "tools.results": 1,
+    "skills.workflow": 1,  # a step's tool may raise anything; what the model reads must name the step
     "testing": 1,  # a model under test may raise anything
 }
 

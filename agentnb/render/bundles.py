@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Literal, TypeAlias, get_args
 
-from agentnb.messages import Audio, Block, Content, File, Image, Message, Text, Thinking, ToolCall
-from agentnb.render import calls, cards
-from agentnb.render.cards import Section
+from agentnb.messages import Audio, Block, File, Image, Message, Text, Thinking, ToolCall
+from agentnb.render import callcards, cards
 from agentnb.render.markdown import fenced, safe
 from agentnb.render.media import medium_piece
 from agentnb.render.parts import PART_CHARS, Splitter
@@ -18,27 +17,19 @@ from agentnb.render.pieces import Bundle, Piece
 from agentnb.render.record import RUN_MIME, Provenance, record
 from agentnb.render.spent import spent
 from agentnb.render.terminal import clean, clip, one_line
-from agentnb.transcript import ToolRun, Transcript
+from agentnb.transcript import Transcript
 
 Format: TypeAlias = Literal["markdown", "text", "code", "json", "html", "math"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _THINKING_CHARS = 8000
 _THINKING_TAIL = 2000
-_MEDIA_PER_CALL = 8
 #: What is put around an answer that is shown as source; longer than any that a model writes.
 _FENCE = "`" * 10
-_SIGNS = {
-    "arriving": ("○", cards.GREY),
-    "pending": ("○", cards.GREY),
-    "running": ("●", cards.BLUE),
-    "done": ("✓", cards.GREEN),
-    "error": ("✗", cards.RED),
-    "stopped": ("■", cards.AMBER),
-}
 _OUTCOMES = {
     "max_rounds": "stopped at the limit of rounds",
     "length": "cut off at the limit of tokens",
+    "paused": "waits for a decision",
     "interrupted": "interrupted",
     "error": "failed",
     None: "unfinished",
@@ -103,7 +94,7 @@ class Renderer:
         if runs and (transcript.outcome is not None or all(run and run.result for run in runs)):
             # Only when the last call is answered: displays never change places.
             for call, run in zip(message.calls, runs, strict=True):
-                yield from _pictures(f"{index}.{call.id}", run)
+                yield from callcards.pictures(f"{index}.{call.id}", run)
 
     def _block(self, at: str, block: Block, transcript: Transcript, *, is_open: bool) -> Iterator[Piece]:
         match block:
@@ -112,7 +103,7 @@ class Renderer:
             case Thinking(text=text) if text.strip():
                 yield _thinking(f"k{at}", text, is_open=is_open)
             case ToolCall():
-                yield _card(f"c{at}", block, transcript)
+                yield callcards.card(f"c{at}", block, transcript)
             case Image() | Audio() | File():
                 yield medium_piece(f"i{at}", block)
             case _:
@@ -154,6 +145,10 @@ class Renderer:
 def footer(transcript: Transcript) -> str:
     """Which model, how many rounds, what they took; and how it ended, if not with an answer."""
     rounds = transcript.rounds
+    if not transcript.model and not transcript.usage.total:
+        return " · ".join(
+            ["called directly", *([_OUTCOMES[transcript.outcome]] if transcript.outcome != "done" else [])]
+        )
     # Who answered: after a fallback it is not who was asked.
     model = next((m.model for m in reversed(transcript.messages) if m.model), transcript.model)
     words = [one_line(model, 100), f"{rounds} round{'s' * (rounds != 1)}", *spent(transcript.usage)]
@@ -198,47 +193,6 @@ def _thinking(at: str, text: str, *, is_open: bool) -> Piece:
         return Bundle(at, {"text/html": html, "text/plain": f"Thinking: {clean(shown)}"})
 
     return Piece(at, (len(text), is_open), min(len(text), _THINKING_TAIL), not is_open, make)
-
-
-def _card(at: str, call: ToolCall, transcript: Transcript) -> Piece:
-    run = transcript.tools.get(call.id) or ToolRun(call.id)
-    status = "stopped" if transcript.outcome is not None and run.result is None else run.status
-
-    def make() -> Bundle:
-        sign, colour = _SIGNS[status]
-        title, outcome = calls.signature(call), calls.outcome(run)
-        if status == "stopped":
-            outcome = "not answered"
-        sections = _sections(call, run)
-        is_open = bool(run.output if run.result is None else run.result.is_error)
-        html = cards.tool(sign, colour, title, "" if is_open else outcome, sections, is_open=is_open)
-        lines = [f"{sign} {title}" + (f" → {outcome}" if outcome else "")]
-        lines += [f"{s.label}:\n{s.text}" for s in sections if s.label != "arguments" and s.text != outcome]
-        return Bundle(at, {"text/html": html, "text/plain": "\n".join(lines)})
-
-    return Piece(at, (len(call.arguments), status, len(run.output)), 2000, status in ("done", "error", "stopped"), make)
-
-
-def _sections(call: ToolCall, run: ToolRun) -> list[Section]:
-    """What the summary line has no room for."""
-    result = run.result
-    text = calls.result_words(result.content) if result else ""
-    handle = f"variable {result.handle}\n" if result and result.handle else ""
-    found = [
-        Section("arguments", calls.pretty(call)),
-        Section("output", calls.words(run.output)),
-        Section("error" if result and result.is_error else "result", handle + text),
-    ]
-    return [section for section in found if section.text]
-
-
-def _pictures(at: str, run: ToolRun | None) -> Iterator[Piece]:
-    if run is None:
-        return
-    shown: list[Content] = [*run.output, *(run.result.content if run.result else ())]
-    media = list(dict.fromkeys(block for block in shown if isinstance(block, (Image, Audio))))
-    for number, medium in enumerate(media[-_MEDIA_PER_CALL:]):
-        yield medium_piece(f"i{at}.{number}", medium)
 
 
 def _again(at: str, message: Message) -> Piece:

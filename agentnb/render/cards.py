@@ -62,15 +62,29 @@ def thinking(text: str, *, is_open: bool) -> str:
     return _frame(GREY, _folded(_quiet("Thinking…" if is_open else "Thought"), body, opened=is_open))
 
 
-def tool(sign: str, colour: str, call: str, outcome: str, sections: list[Section], *, is_open: bool) -> str:
-    """A tool call: one line that says it all, the details below it."""
+def tool(
+    sign: str, colour: str, call: str, outcome: str, sections: list[Section], within: str = "", *, is_open: bool
+) -> str:
+    """A tool call: one line that says it all, the details below it; `within` is HTML of the runs that it started."""
     head = f'<span style="color:{colour};font-weight:600">{sign}</span> {_mono(call)}'
     if outcome:
         head += f' <span style="opacity:0.6">→</span> {_mono(outcome)}'
-    body = "".join(
+    shown = [
         f'<div style="{_LABEL}">{escape(s.label)}</div><pre style="{_PRE}">{escape(s.text)}</pre>' for s in sections
-    )
+    ]
+    # Below what it was asked, above what it gave.
+    body = "".join((*shown[:1], within, *shown[1:]))
     return _frame(colour, _folded(head, body, opened=is_open) if body else head)
+
+
+def within(who: str) -> str:
+    """The head of a run within a call."""
+    return f'<div style="{_LABEL}">{escape(who)}</div>'
+
+
+def words(text: str) -> str:
+    """What a run within a call said, as it was written."""
+    return f'<div style="margin:4px 0;white-space:pre-wrap;overflow-wrap:break-word">{escape(text)}</div>'
 
 
 def asked_again(text: str) -> str:

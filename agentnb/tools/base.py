@@ -198,6 +198,14 @@ class Previewing(Protocol):
         """A diff, the code, the request. Changes nothing. Raises ToolError for a call that cannot work."""
 
 
+@runtime_checkable
+class Scoping(Protocol):
+    """A tool that hands other tools on."""
+
+    def over(self, scope: Mapping[str, Tool]) -> Tool:
+        """The same, told of the tools that there are."""
+
+
 class Toolset(Protocol):
     """Tools that come and go together: those of an MCP server, of an OpenAPI document, skills."""
 
