@@ -12,6 +12,8 @@ AgentnbError                     one line for the user; anything else is a trace
 │   ├── RequestRefused           an HTTP status >= 400, or an error body on a 200
 │   └── StreamBroken             the stream stopped half-way or turned into an error
 ├── ToolError                    raised by a tool to tell the model something plainly
+│   └── StepFailed               a step of a workflow skill could not be done; those behind it did not run
+│   └── SandboxError             a sandbox, or what runs in it, failed
 └── RunInterrupted               the person stopped the run
 """
 
@@ -99,6 +101,19 @@ class StreamBroken(ModelError):
 
 class ToolError(AgentnbError):
     """Raised inside a tool: the model reads the message as the tool's result."""
+
+
+class SandboxError(ToolError):
+    """A sandbox failed, or what was asked of it did."""
+
+
+class StepFailed(ToolError):
+    """A step of a workflow skill failed: `step` is its number from 1 on, `code` one of the words STEP_…"""
+
+    def __init__(self, step: int, code: str, why: str) -> None:
+        super().__init__(f"{code}: step {step}: {why}")
+        self.step = step
+        self.code = code
 
 
 class RunInterrupted(AgentnbError):

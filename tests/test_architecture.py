@@ -68,6 +68,7 @@ providers
 wrappers
 credential
 
+mcp: elicit expansion groups results tool < settings underway < stdio < client < connection < server < hub
 sandbox: browser_address browser_find browser_recordings < browser_gate browser_snapshot browser_tabs < \
   browser_look browser_process < browser_verbs < browser < browser_tools
 
@@ -110,6 +111,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "bridge": {"nest_asyncio2"},
     "codec": {"pydantic"},
     "config": {"platformdirs"},
+    "mcp.client": {"httpx2", "mcp", "mcp_types"},
+    "mcp.connection": {"mcp", "mcp_types", "pydantic"},
+    "mcp.elicit": {"mcp_types"},
+    "mcp.stdio": {"anyio", "mcp", "mcp_types"},
     "models.anthropic_blocks": {"orjson"},
     "models.anthropic_request": {"orjson"},
     "models.arriving": {"orjson"},
@@ -183,6 +188,7 @@ LONG_FUNCTIONS: dict[str, int] = {}
 BROAD_EXCEPTS: dict[str, int] = {
     "calling": 1,  # a tool's failure is a result that the model reads
     "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
+    "mcp.connection": 1,  # a transport's failures have no common name; whatever it was is said to whoever calls
     "models.vault": 1,  # keyrings fail in ways of their own; the file serves, or the person is told
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
     "tools.loading": 1,  # the file of a person: whatever it raises is why it cannot be loaded
