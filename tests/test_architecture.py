@@ -97,7 +97,7 @@ workspace
 
 notebook: errand options publisher console tables asking.fields < live orders text execute asking.view < display \
   asking.console asking.trace asking.widget < asking.choose < attended < cell comm resuming < lists show \
-  < credential_magics magics model_magics usage_magics < complete < extension < .
+  < browser_magics credential_magics magics model_magics usage_magics < complete < extension < .
 
 __init__
 
@@ -145,6 +145,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.vault": {"keyring", "orjson"},
     "models.weights": {"platformdirs"},
     "notebook.asking.widget": {"anywidget", "traitlets"},
+    "notebook.browser_magics": {"IPython"},
     "notebook.comm": {"comm"},
     "notebook.complete": {"IPython"},
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
