@@ -11,17 +11,16 @@ from typing import Literal
 
 from agentnb import prompting, render
 from agentnb.agent import MAX_ROUNDS, Agent
-from agentnb.bridge import Foreground, going
-from agentnb.errors import AgentnbError, PromptError, UsageError, nearest
-from agentnb.jobs import Run
+from agentnb.bridge import Foreground
+from agentnb.errors import PromptError, UsageError, nearest
 from agentnb.messages import JSON, Content, Message
 from agentnb.models.options import Options
-from agentnb.notebook.display import Display
+from agentnb.notebook.attended import Asking, Attended
 from agentnb.notebook.options import Parsed
 from agentnb.notebook.orders import Order, amount, model_options
 from agentnb.render.terminal import one_line
-from agentnb.result import Result
 from agentnb.session import Session
+from agentnb.tools.base import Asker
 from agentnb.workspace import Workspace
 
 _NOTHING_SENT = "Nothing was sent."
@@ -32,7 +31,7 @@ _FILES = (
 )
 
 
-class CellRun:
+class CellRun(Attended):
     """One cell's run: everything is made ready, and may fail, before anything is sent."""
 
     def __init__(
@@ -43,23 +42,33 @@ class CellRun:
         cell: str | None,
         label: str = "",
         extra: Mapping[str, object] | None = None,
+        asking: Asking | None = None,
     ) -> None:
         options = order.options
         self._workspace = workspace
         self._order = order
-        self._cell = cell
-        self._label = label
         self.options = model_options(options)
-        self.foreground = Foreground()
+        foreground = Foreground()
+        asker = asking(foreground) if asking else None
         names = {**workspace.namespace, **(extra or {})}
         self.filled = prompting.fill(order.prompt, names)
-        self.prompt = Message("user", (*self.filled.content, *_media(options, names)))
         schema = options.one("schema")
-        self.agent = self._agent(options, _schema(schema, names) if schema else None)
-        self.session = self._session(options.one("session"))
-        self.history = self.session.history(cell) if self.session else ()
+        agent = self._agent(options, _schema(schema, names) if schema else None, foreground, asker)
+        session = self._session(options.one("session"))
+        super().__init__(
+            workspace,
+            agent,
+            Message("user", (*self.filled.content, *_media(options, names))),
+            history=session.history(cell) if session else (),
+            session=session,
+            cell=cell,
+            label=label,
+            foreground=foreground,
+            asker=asker,
+            picked=options.has("tool") or options.has("no-tools"),
+        )
 
-    def _agent(self, options: Parsed, output: object) -> Agent:
+    def _agent(self, options: Parsed, output: object, foreground: Foreground, asker: Asker | None) -> Agent:
         workspace, name = self._workspace, options.one("model")
         base, key = options.one("api-base"), options.one("api-key-name")
         if name is None and (base or key):
@@ -80,7 +89,9 @@ class CellRun:
             options=self.options,
             output=output,
             max_cost=amount(cost, "--max-cost") if (cost := options.one("max-cost")) else None,
-            runner=self.foreground,
+            runner=foreground,
+            asker=asker,
+            approve=options.one("approve") or "ask",
         )
 
     def _session(self, asked: str | None) -> Session | None:
@@ -104,49 +115,11 @@ class CellRun:
         self._workspace.mask.add(*self._workspace.credentials.secrets())
         return self._workspace.mask(words)
 
-    async def attend(self, display: Display) -> Result:
-        """Run, leaving the kernel's loop free. Raises what failed after everything there was is shown and kept."""
-        run = self._begin()
-        with going(run, self.foreground):
-            await self.foreground.attend(run.done, lambda: _show(run, display))
-        return self._finish(run, display)
-
-    def attend_blocked(self, display: Display) -> Result:
-        """The same where the caller cannot await."""
-        run = self._begin()
-        with going(run, self.foreground):
-            self.foreground.attend_blocked(run.done, lambda: _show(run, display))
-        return self._finish(run, display)
-
-    def _begin(self) -> Run:
-        if self.session is not None:  # a new one is the notebook's from now on: not where a mistake came before
-            self._workspace.session = self.session
-        return self._workspace.run(self.agent, self.prompt, self.history, cell=self._label)
-
-    def _finish(self, run: Run, display: Display) -> Result:
-        display.feed(run.take())
-        transcript = display.close()
-        if self.session is not None and transcript.messages:
-            self.session.record(self._cell, transcript.messages)
-        failed = run.done.exception()
-        if isinstance(failed, AgentnbError):
-            failed.transcript = transcript
-            # It may quote what a model or a tool said, and stays in the notebook.
-            failed.args = tuple(self._workspace.mask(arg) if isinstance(arg, str) else arg for arg in failed.args)
-        if failed is not None:
-            raise failed
-        return self.agent.result(transcript)
-
 
 def _plain(options: Options) -> dict[str, JSON]:
     """What the notebook file keeps; headers and query may hold what it must not."""
     kept = {name: value for name, value in options.given().items() if name not in ("headers", "query")}
     return json.loads(json.dumps(kept, default=str))  # type: ignore[no-any-return]  # it is what it was
-
-
-def _show(run: Run, display: Display) -> None:
-    display.feed(run.take())
-    display.tick()
 
 
 def _media(options: Parsed, names: Mapping[str, object]) -> Iterator[Content]:

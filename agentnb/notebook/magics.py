@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
 
+from agentnb.bridge import Foreground
 from agentnb.errors import UsageError
-from agentnb.notebook import cell, orders, show
+from agentnb.notebook import attended, cell, orders, resuming, show
+from agentnb.notebook.asking.choose import NotebookAsker, notebook_asker
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
-from agentnb.notebook.options import Option
+from agentnb.notebook.options import Option, Parsed
 from agentnb.notebook.publisher import MaskedPublisher
 from agentnb.result import Result
 from agentnb.session import Session
@@ -54,31 +56,44 @@ class AgentMagics(Magics):
             order, run = prepared
             self._keep(order, run, run.attend_blocked(self._display(order, run)))
 
-    def _prepare(self, line: str, body: str | None) -> tuple[orders.Order, cell.CellRun] | None:
+    def _prepare(self, line: str, body: str | None) -> tuple[orders.Order, attended.Attended] | None:
+        # The number of the cell that runs, in every IPython: since 9.18 `execution_count` is the next one's.
+        label = f"In [{self.shell.displayhook.prompt_count}]"
+        match resuming.wanted(line, body):
+            case None:
+                pass
+            case "list":
+                show.text(resuming.listing(self.workspace))
+                return None
+            case which:
+                going_on = resuming.resumed(self.workspace, which, self._asking, show.text, label=label)
+                return orders.Order(Parsed(), ""), going_on
         order = orders.read(line, body)
         if order.options.has("help"):
             show.text(orders.help_text())
             return None
-        # The number of the cell that runs, in every IPython: since 9.18 `execution_count` is the next one's.
-        label = f"In [{self.shell.displayhook.prompt_count}]"
-        run = cell.CellRun(self.workspace, order, cell=self.cell_id, label=label, extra=self._extra_names())
+        extra = self._extra_names()
+        run = cell.CellRun(self.workspace, order, cell=self.cell_id, label=label, extra=extra, asking=self._asking)
         if order.options.has("dry-run"):
             show.dry_run(run)
             return None
         return order, run
+
+    def _asking(self, foreground: Foreground) -> NotebookAsker:
+        return notebook_asker(self.shell, self.workspace, foreground)
 
     def _extra_names(self) -> Mapping[str, object]:
         # In[n] as it was written, not as IPython rewrote it; Out is the user's own; Err[n] is ours.
         history = self.shell.history_manager
         return {"Err": self.errors, **({"In": history.input_hist_raw} if history else {})}
 
-    def _display(self, order: orders.Order, run: cell.CellRun) -> Display:
+    def _display(self, order: orders.Order, run: attended.Attended) -> Display:
         publisher = MaskedPublisher(IPythonPublisher(self.shell), self.workspace.mask)
         mode = default_mode(self.workspace.environ, self.shell)
         shown = order.options.one("format") or ("json" if run.agent.output else "markdown")
         return make_display(mode, publisher, run.provenance, format=shown)
 
-    def _keep(self, order: orders.Order, run: cell.CellRun, result: Result) -> None:
+    def _keep(self, order: orders.Order, run: attended.Attended, result: Result) -> None:
         # As the value of an expression would be: `_`, `Out[n]`; shown it is already.
         self.shell.displayhook.update_user_ns(result)  # type: ignore[no-untyped-call]  # IPython has no types here
         for name in order.variables:

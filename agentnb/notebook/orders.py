@@ -14,6 +14,7 @@ from agentnb.models.options import Options
 from agentnb.notebook.options import Option, Parsed, parse, usage
 
 FORMATS = ("markdown", "text", "code", "json", "html", "math")
+APPROVE = ("ask", "auto", "never")
 
 MODEL_OPTIONS = (
     Option("api-base", "another server that speaks so: openai:NAME with any compatible one", value="URL"),
@@ -34,6 +35,7 @@ OPTIONS = (
     Option("max-rounds", f"stop after so many rounds of tool calls (default {MAX_ROUNDS})", value="N"),
     Option("max-cost", "stop before the call that would cost more than so many USD", value="USD"),
     Option("max-tokens", "stop the answer after so many tokens", value="N"),
+    Option("approve", "calls that want your word: ask you (default), run anyway, or refuse", value="ask|auto|never"),
     Option("dry-run", "send nothing; show the exact messages", kind="flag"),
     *MODEL_OPTIONS,
     Option("help", "this text", "h", kind="flag"),
@@ -71,6 +73,9 @@ def read(line: str, body: str | None) -> Order:
         raise UsageError(
             f"--format {shown!r} is not known.{nearest(shown, FORMATS)} It is one of {', '.join(FORMATS)}."
         )
+    approve = options.one("approve")
+    if approve and approve not in APPROVE:
+        raise UsageError(f"--approve {approve!r} is not known.{nearest(approve, APPROVE)} It is ask, auto or never.")
     return Order(options, prompt, tuple(variables))
 
 

@@ -73,7 +73,7 @@ def tool(workspace: Workspace, name: str) -> None:
 
 def dry_run(run: CellRun) -> None:
     """Exactly what would be sent, and about how much it is and costs."""
-    request = run.agent.request((*answered(run.history), run.prompt))
+    request = run.agent.request((*answered(run.history), *filter(None, [run.prompt])))
     parts = [_head(run, estimate(request)), *map(_message, request.messages)]
     if request.tools:
         parts.append(_part("tools", "\n".join(map(_tool_line, request.tools))))

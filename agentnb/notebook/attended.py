@@ -1,0 +1,160 @@
+"""A run in a cell, from the moment it is sent: shown, interrupted, asked about, and kept."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from agentnb import codec, config, render
+from agentnb.agent import Agent
+from agentnb.bridge import Foreground, going
+from agentnb.errors import AgentnbError, RunInterrupted, UsageError
+from agentnb.jobs import Run
+from agentnb.messages import JSON, JSONObject, Message
+from agentnb.notebook.asking.choose import NotebookAsker
+from agentnb.notebook.display import Display
+from agentnb.paused import PausedRun, PausedRuns
+from agentnb.result import Result
+from agentnb.session import Session
+from agentnb.transcript import Transcript
+from agentnb.workspace import Workspace
+
+#: Makes the asker of a cell that is attended by this.
+Asking: TypeAlias = Callable[[Foreground], NotebookAsker]
+
+#: What the file of a paused run does not keep: it may be a secret.
+_PRIVATE = ("headers", "query")
+
+
+class Attended:
+    """A run that a cell attends: what it takes to begin one, and everything until its result is there.
+
+    Without a `prompt`, `history` is a paused run, which goes on; `replaces` is the id under which it was kept.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        agent: Agent,
+        prompt: Message | None,
+        *,
+        history: tuple[Message, ...] = (),
+        session: Session | None = None,
+        cell: str | None = None,
+        label: str = "",
+        foreground: Foreground | None = None,
+        asker: NotebookAsker | None = None,
+        picked: bool = False,
+        replaces: str | None = None,
+    ) -> None:
+        self.agent = agent
+        self.prompt = prompt
+        self.history = history
+        self.session = session
+        self.foreground = foreground or Foreground()
+        self._workspace = workspace
+        self._cell = cell
+        self._label = label
+        self._asker = asker
+        self._picked = picked
+        self._replaces = replaces
+        self._notebook = config.notebook(workspace.environ, workspace.namespace)
+        self._paused = PausedRuns(config.home(workspace.environ) / "paused")
+
+    @property
+    def provenance(self) -> render.Provenance | None:
+        """What the notebook file keeps of how the answer came about."""
+        return None
+
+    async def attend(self, display: Display) -> Result:
+        """Run, leaving the kernel's loop free. Raises what failed after everything there was is shown and kept."""
+        if self._asker is not None:
+            self._asker.awaits = True
+        run = self._begin()
+        with going(run, self.foreground):
+            await self.foreground.attend(run.done, lambda: _show(run, display))
+        return self._finish(run, display)
+
+    def attend_blocked(self, display: Display) -> Result:
+        """The same where the caller cannot await."""
+        run = self._begin()
+        with going(run, self.foreground):
+            self.foreground.attend_blocked(run.done, lambda: _show(run, display))
+        return self._finish(run, display)
+
+    def _begin(self) -> Run:
+        if self.session is not None:  # a new one is the notebook's from now on: not where a mistake came before
+            self._workspace.session = self.session
+        if self.prompt is not None:
+            self._paused.remove_of(self._notebook, self._cell)
+        run = self._workspace.run(self.agent, self.prompt, self.history, cell=self._label)
+        if self._asker is not None:
+            self._asker.waiting = lambda asked: self._waits(run, asked)
+        return run
+
+    def _waits(self, run: Run, asked: bool) -> None:
+        """Keep the run while a person is asked, so that a restart of the kernel does not lose it."""
+        with contextlib.suppress(UsageError):  # where it cannot be kept, it can still be answered
+            if asked:
+                self._paused.keep(self._as_paused(run.id, run.transcript()))
+                self._settle()
+            else:
+                self._paused.remove(run.id)
+
+    def _as_paused(self, run_id: str, so_far: Transcript) -> PausedRun:
+        agent, mask = self.agent, self._workspace.mask
+        options = {name: value for name, value in agent.options.given().items() if name not in _PRIVATE}
+        tools = (*agent.tools, *(tool.name for toolset in agent.toolsets for tool in toolset.known()))
+        # The turn itself: one that goes on repeats what was said of it before.
+        before = self.history if self.prompt is not None else _before(self.history)
+        paused = PausedRun(
+            run_id,
+            time.time(),
+            agent.model.name,
+            so_far.messages,
+            before,
+            self._cell,
+            self._notebook,
+            agent.system,
+            tools,
+            self._picked,
+            codec.dump(options, JSONObject),
+            self.session.id if self.session else None,
+        )
+        masked: JSON = mask.deep(codec.dump(paused))
+        kept: PausedRun = codec.load(PausedRun, masked)
+        return kept
+
+    def _settle(self) -> None:
+        """What this run goes on with is kept under its own id, or done."""
+        if self._replaces is not None:
+            self._paused.remove(self._replaces)
+
+    def _finish(self, run: Run, display: Display) -> Result:
+        display.feed(run.take())
+        transcript = display.close()
+        if self.session is not None and transcript.messages:
+            self.session.record(self._cell, transcript.messages)
+        failed = run.done.exception()
+        if isinstance(failed, AgentnbError):
+            failed.transcript = transcript
+            # It may quote what a model or a tool said, and stays in the notebook.
+            failed.args = tuple(self._workspace.mask(arg) if isinstance(arg, str) else arg for arg in failed.args)
+        if isinstance(failed, RunInterrupted) and self._paused.has(run.id):
+            failed.args = ("Interrupted while it asked you. %agent resume asks again, and goes on.",)
+        if failed is not None:
+            raise failed
+        self._settle()
+        return self.agent.result(transcript)
+
+
+def _before(history: tuple[Message, ...]) -> tuple[Message, ...]:
+    at = max((n for n, message in enumerate(history) if message.role == "user"), default=0)
+    return history[:at]
+
+
+def _show(run: Run, display: Display) -> None:
+    display.feed(run.take())
+    display.tick()

@@ -1,0 +1,112 @@
+"""`%agent resume`: a run that waited for a person goes on, also in a kernel that was started since."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Sequence
+
+from agentnb import config
+from agentnb.bridge import Foreground
+from agentnb.errors import UsageError, nearest
+from agentnb.models.base import Model
+from agentnb.models.options import Options
+from agentnb.notebook.attended import Asking, Attended
+from agentnb.paused import PausedRun, PausedRuns
+from agentnb.render.terminal import one_line
+from agentnb.session import Session
+from agentnb.transcript import unanswered
+from agentnb.workspace import Workspace
+
+_WORD = re.compile(r"\s*resume(?:\s+(list|[0-9a-f]{4,64}))?\s*")
+
+
+def wanted(line: str, body: str | None) -> str | None:
+    """Which run `%agent resume` names: "" for the newest here, "list" for all, or an id; None for any other line."""
+    found = _WORD.fullmatch(line) if body is None else None
+    return (found[1] or "") if found else None
+
+
+def paused_runs(workspace: Workspace) -> PausedRuns:
+    """Where this person's paused runs are kept."""
+    return PausedRuns(config.home(workspace.environ) / "paused")
+
+
+def listing(workspace: Workspace) -> str:
+    """The paused runs, one a line, and what is wrong with those that cannot be read."""
+    problems: list[str] = []
+    runs = paused_runs(workspace).list(problems.append)
+    lines = [
+        f"{run.id[:8]}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(run.when))}  {run.notebook or '(no notebook)'}"
+        f"  {_waits_for(run)}: {one_line(run.prompt, 60)}"
+        for run in runs
+    ]
+    return workspace.mask("\n".join([*(lines or ["No run waits for an answer."]), *problems]))
+
+
+def resumed(
+    workspace: Workspace, which: str, asking: Asking, say: Callable[[str], object], *, label: str = ""
+) -> Attended:
+    """The paused run, ready to go on; `say` is told what it would lack. Raises UsageError where it cannot go on."""
+    run = paused_runs(workspace).load(which) if which else _newest(workspace, say)
+    known = workspace.toolbox.all()
+    called = {call.name for call in unanswered(run.messages)}
+    if missing := sorted(called - set(known)):
+        raise UsageError(
+            f"The run waits to call {', '.join(missing)}, which is not here.{nearest(missing[0], known)} "
+            "Run the cells that define it, then %agent resume."
+        )
+    if missing := [name for name in run.tools if name not in known]:
+        say(f"Not here any more: {', '.join(missing)}. The run goes on without.")
+    foreground = Foreground()
+    asker = asking(foreground)
+    picked = workspace.toolbox.pick([name for name in run.tools if name in known]) if run.picked else None
+    agent = workspace.agent(
+        model=_model(workspace, run),
+        tools=picked,
+        system=run.system,
+        options=Options.read(run.options or {}),
+        runner=foreground,
+        asker=asker,
+    )
+    return Attended(
+        workspace,
+        agent,
+        None,
+        history=(*run.history, *run.messages),
+        session=_session(workspace, run),
+        cell=run.cell,
+        label=label,
+        foreground=foreground,
+        asker=asker,
+        picked=run.picked,
+        replaces=run.id,
+    )
+
+
+def _newest(workspace: Workspace, say: Callable[[str], object]) -> PausedRun:
+    here = config.notebook(workspace.environ, workspace.namespace)
+    runs: Sequence[PausedRun] = paused_runs(workspace).list(say)
+    found = next((run for run in runs if run.notebook == here), None)
+    if found is None:
+        others = " %agent resume list shows those of others." if runs else ""
+        raise UsageError(f"No run of this notebook waits for an answer.{others}")
+    return found
+
+
+def _model(workspace: Workspace, run: PausedRun) -> Model:
+    return workspace.model if run.model == workspace.model_name else workspace.open_model(run.model)
+
+
+def _session(workspace: Workspace, run: PausedRun) -> Session | None:
+    """The conversation that the run is part of: in a new kernel there is none yet, so it is made up again."""
+    if run.session is None or workspace.session.id == run.session or workspace.session.turns:
+        return workspace.session if run.session else None
+    session = Session(run.session)
+    if run.history:
+        session.record(None, run.history)
+    return session
+
+
+def _waits_for(run: PausedRun) -> str:
+    return ", ".join(call.name for call in unanswered(run.messages)) or "an answer"
