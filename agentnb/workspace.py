@@ -27,6 +27,7 @@ from agentnb.models.meter import Budget
 from agentnb.models.options import Options
 from agentnb.panel import last_line, panel_run
 from agentnb.protocol import PanelState, PanelTool
+from agentnb.sandbox.browser import Browser
 from agentnb.session import Session
 from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Asker, Reply, Tool
@@ -56,6 +57,7 @@ class Workspace(Lineup):
         #: Hooks of every run here (see hooks.Hook); append to it.
         self.hooks: list[object] = []
         self.background = LoopThread()
+        self.browser = Browser(self.background, environ=environ, folder=base_dir)
         self.options = Options()
         self.runs: dict[str, Run] = {}
         self._listeners: list[Callable[[PanelState], object]] = []
@@ -182,6 +184,7 @@ class Workspace(Lineup):
         """Stop everything and let go of the loop."""
         self.stop()
         self._listeners.clear()
+        self.browser.shut()
         self.background.close()
 
     def _ended(self, run: Run, cell: str) -> None:

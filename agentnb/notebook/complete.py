@@ -9,11 +9,11 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 
 from agentnb.errors import AgentnbError
 from agentnb.models import weights
-from agentnb.notebook import credential_magics, model_magics, orders, usage_magics
+from agentnb.notebook import browser_magics, credential_magics, model_magics, orders, usage_magics
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
-_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%session)(?=\s|$)")
+_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%session)(?=\s|$)")
 _TOOL_VERBS = ("list", "show", "on", "off", "rm")
 _SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
 #: What `--schema` can be of any notebook.
@@ -76,6 +76,8 @@ class Completer:
                 return self._model(earlier, word)
             case "credential":
                 return self._credential(earlier, word)
+            case "browser":
+                return () if earlier else browser_magics.VERBS
             case "session":
                 return () if earlier else ("new",)
         return {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)}.get(tuple(earlier), ())

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from agentnb.notebook import complete
+from agentnb.notebook.browser_magics import BrowserMagics
 from agentnb.notebook.comm import Panel
 from agentnb.notebook.credential_magics import CredentialMagics
 from agentnb.notebook.magics import AgentMagics
@@ -31,6 +32,7 @@ class Extension:
             ModelMagics(shell, self.workspace),
             CredentialMagics(shell, self.workspace),
             UsageMagics(shell, self.workspace),
+            BrowserMagics(shell, self.workspace),
         )
         self._panel = Panel(shell, self.workspace)
         self._complete = complete.matcher(self.workspace)

@@ -1,0 +1,1 @@
+"""Places where code runs apart from the notebook: a code interpreter, and a browser."""
