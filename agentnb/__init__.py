@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from agentnb.agent import Agent
 from agentnb.credential import Credential
 from agentnb.errors import AgentnbError, OutputError, ToolError
+from agentnb.hooks import Hook
 from agentnb.models.fake import FakeModel
 from agentnb.models.options import Options
 from agentnb.models.resolve import open_model as model
 from agentnb.prompting import to_blocks
 from agentnb.result import Result
 from agentnb.session import Session
+from agentnb.tools.base import Reply
 from agentnb.tools.function import tool
 from agentnb.workspace import Workspace
 
@@ -25,8 +27,10 @@ __all__ = [
     "AgentnbError",
     "Credential",
     "FakeModel",
+    "Hook",
     "Options",
     "OutputError",
+    "Reply",
     "Result",
     "Session",
     "ToolError",
