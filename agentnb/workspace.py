@@ -19,6 +19,7 @@ from agentnb.bridge import Foreground
 from agentnb.jobs import LoopThread, Run
 from agentnb.ledger import Entry
 from agentnb.lineup import DEFAULT_MODEL, Lineup
+from agentnb.mcp.hub import McpHub
 from agentnb.messages import JSONObject, Message
 from agentnb.models.attempt import shortened
 from agentnb.models.base import Model
@@ -57,6 +58,14 @@ class Workspace(Lineup):
         #: Hooks of every run here (see hooks.Hook); append to it.
         self.hooks: list[object] = []
         self.background = LoopThread()
+        self.mcp = McpHub(
+            self.background,
+            added=self.toolbox.add_toolset,
+            removed=self.toolbox.remove_toolset,
+            secrets=self.mask.add,
+            changed=self.changed,
+            environ=environ,
+        )
         self.browser = Browser(self.background, environ=environ, folder=base_dir)
         self.options = Options()
         self.runs: dict[str, Run] = {}
@@ -185,6 +194,7 @@ class Workspace(Lineup):
         self.stop()
         self._listeners.clear()
         self.browser.shut()
+        self.mcp.close()
         self.background.close()
 
     def _ended(self, run: Run, cell: str) -> None:

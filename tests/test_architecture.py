@@ -69,6 +69,9 @@ wrappers
 credential
 
 mcp: elicit expansion groups results tool < settings underway < stdio < client < connection < server < hub
+mcp_server
+openapi: reading shape styles < documents < refs < operations schemas < answers arguments bodies security servers < \
+  requests < tool < toolset < .
 sandbox: browser_address browser_find browser_recordings < browser_gate browser_snapshot browser_tabs < \
   browser_look browser_process < browser_verbs < browser < browser_tools
 
@@ -81,7 +84,7 @@ result
 testing
 approval
 hooks
-toolbox
+passing toolbox < direct
 panel
 
 calling
@@ -97,7 +100,7 @@ workspace
 
 notebook: errand options publisher console tables asking.fields < live orders text execute asking.view < display \
   asking.console asking.trace asking.widget < asking.choose < attended < cell comm resuming < lists show \
-  < browser_magics credential_magics magics model_magics usage_magics < complete < extension < .
+  < browser_magics credential_magics magics mcp_magics model_magics usage_magics < complete < extension < .
 
 __init__
 
@@ -151,9 +154,12 @@ THIRD_PARTY: dict[str, set[str]] = {
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
     "notebook.credential_magics": {"IPython"},
     "notebook.magics": {"IPython"},
+    "notebook.mcp_magics": {"IPython"},
     "notebook.model_magics": {"IPython"},
     "notebook.show": {"IPython"},
     "notebook.usage_magics": {"IPython"},
+    "openapi.arguments": {"jsonschema"},
+    "openapi.reading": {"yaml"},
     "pixels": {"PIL"},
     "prompting.arrays": {"numpy"},
     "render.markdown": {"markdown_it"},

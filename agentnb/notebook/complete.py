@@ -9,11 +9,11 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 
 from agentnb.errors import AgentnbError
 from agentnb.models import weights
-from agentnb.notebook import browser_magics, credential_magics, model_magics, orders, usage_magics
+from agentnb.notebook import browser_magics, credential_magics, mcp_magics, model_magics, orders, usage_magics
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
-_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%session)(?=\s|$)")
+_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%mcp|%session)(?=\s|$)")
 _TOOL_VERBS = ("list", "show", "on", "off", "rm")
 _SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
 #: What `--schema` can be of any notebook.
@@ -78,6 +78,8 @@ class Completer:
                 return self._credential(earlier, word)
             case "browser":
                 return () if earlier else browser_magics.VERBS
+            case "mcp":
+                return self._mcp(earlier, word)
             case "session":
                 return () if earlier else ("new",)
         return {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)}.get(tuple(earlier), ())
@@ -98,6 +100,18 @@ class Completer:
             case ("test", 1) | ("add" | "alias", 2):
                 return self._models(word)
         return self._value(earlier, word)
+
+    def _mcp(self, earlier: Sequence[str], word: str) -> Sequence[str]:
+        match earlier:
+            case []:
+                return mcp_magics.VERBS
+            case ["add", *_] if word.startswith("-"):
+                return _flags(mcp_magics.ADD_OPTIONS)
+            case [*_, "--type"]:
+                return mcp_magics.TYPES
+            case ["show" | "restart" | "stop" | "rm"]:
+                return list(self._workspace.mcp.servers)
+        return ()
 
     def _credential(self, earlier: Sequence[str], word: str) -> Sequence[str]:
         if word.startswith("-"):

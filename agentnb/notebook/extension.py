@@ -10,6 +10,7 @@ from agentnb.notebook.browser_magics import BrowserMagics
 from agentnb.notebook.comm import Panel
 from agentnb.notebook.credential_magics import CredentialMagics
 from agentnb.notebook.magics import AgentMagics
+from agentnb.notebook.mcp_magics import McpMagics
 from agentnb.notebook.model_magics import ModelMagics
 from agentnb.notebook.usage_magics import UsageMagics
 from agentnb.workspace import Workspace
@@ -33,6 +34,7 @@ class Extension:
             CredentialMagics(shell, self.workspace),
             UsageMagics(shell, self.workspace),
             BrowserMagics(shell, self.workspace),
+            McpMagics(shell, self.workspace),
         )
         self._panel = Panel(shell, self.workspace)
         self._complete = complete.matcher(self.workspace)
