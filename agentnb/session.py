@@ -6,14 +6,19 @@ import uuid
 from dataclasses import dataclass
 
 from agentnb.messages import Message
+from agentnb.transcript import Transcript
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one run added. `key` is the cell's id; None where the front end gives none."""
+    """What one run added. `key` is the cell's id; None where the front end gives none.
+
+    `within` are the runs that its calls started, with what was said there; the next prompt does not build on them.
+    """
 
     key: str | None
     messages: tuple[Message, ...]
+    within: tuple[Transcript, ...] = ()
 
 
 class Session:
@@ -31,10 +36,10 @@ class Session:
         before = [turn for turn in self.turns[: self._at(key)] if any(m.role == "assistant" for m in turn.messages)]
         return tuple(message for turn in before for message in turn.messages)
 
-    def record(self, key: str | None, messages: tuple[Message, ...]) -> None:
+    def record(self, key: str | None, messages: tuple[Message, ...], within: tuple[Transcript, ...] = ()) -> None:
         """Keep what a run added: in place of the cell's earlier turn, or at the end."""
         at = self._at(key)
-        self.turns[at : at + 1] = [Turn(key, messages)]
+        self.turns[at : at + 1] = [Turn(key, messages, within)]
 
     def _at(self, key: str | None) -> int:
         found = (at for at, turn in enumerate(self.turns) if key is not None and turn.key == key)

@@ -51,6 +51,11 @@ class Transcript:
         return next((m.text for m in reversed(self.messages) if m.role == "assistant"), "")
 
     @property
+    def within(self) -> tuple[Transcript, ...]:
+        """The runs that its calls started, in their order."""
+        return tuple(run for called in self.tools.values() for run in called.runs)
+
+    @property
     def rounds(self) -> int:
         """How many times the model was asked."""
         return sum(m.role == "assistant" for m in self.messages)

@@ -146,7 +146,7 @@ async def test_the_persons_rule_goes_before_the_tools_and_the_mode_decides_what_
 
 
 def test_a_mode_that_is_not_known_is_named() -> None:
-    with pytest.raises(UsageError, match="approve='atuo' is not known. Did you mean 'auto'"):
+    with pytest.raises(UsageError, match=r"approve='atuo' is not known. Did you mean 'auto'"):
         Agent(FakeModel(), approve="atuo", namespace={})
 
 
@@ -238,5 +238,5 @@ async def test_there_must_be_something_to_go_on_with() -> None:
 
 def test_a_decision_that_is_none_is_named() -> None:
     agent = Agent(FakeModel(), namespace={})
-    with pytest.raises(UsageError, match="'aprove' decides nothing. Did you mean 'approve'"):
+    with pytest.raises(UsageError, match=r"'aprove' decides nothing. Did you mean 'approve'"):
         anyio.run(agent.resume, (), {"1": "aprove"})

@@ -26,7 +26,11 @@ EVENTS = [
     events.BlockAdded(BLOCKS[-1]),
     events.MessageAdded(Message("user", tuple(BLOCKS))),
     events.ApprovalRequested(("c1", "c2")),
+    events.RunStarted("m", "delegate", "c1", 2, run_id="r2", parent_id="r"),
+    events.MessageChanged(messages.assistant("Other words.")),
+    events.ToolProgress("c1", 1.5, None, "half"),
     events.RunFinished("max_rounds", Usage(1, 2, 3, 4)),
+    events.RunFinished("paused", Usage()),
     events.RunError("Cut.", "StreamBroken"),
 ]
 

@@ -170,8 +170,7 @@ async def test_calls_at_once_run_side_by_side_and_their_events_nest() -> None:
     got: list[events.Event] = []
     with anyio.fail_after(5):
         async with aclosing(agent.stream("Both", run_id="root")) as stream:
-            async for event in stream:
-                got.append(event)
+            got.extend([event async for event in stream])
     transcript = fold(got)
     assert [r.text for r in within(transcript)] == ["L", "R"]
     assert [called.result and called.result.text for called in transcript.tools.values()] == ["L", "R"]
@@ -197,7 +196,7 @@ async def test_stopping_a_run_stops_those_within_it() -> None:
     async def consume() -> None:
         async with aclosing(Agent(model, tools=[Delegate(), wait], namespace={}).stream("x")) as stream:
             async for event in stream:
-                got.append(event)
+                got.append(event)  # noqa: PERF401  # what came before it is stopped counts
 
     with anyio.fail_after(5):
         task = asyncio.create_task(consume())

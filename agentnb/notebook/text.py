@@ -92,20 +92,23 @@ class TextDisplay:
             self._apart()
             self._line(text)
 
-    def _call(self, call: ToolCall, transcript: Transcript) -> None:
+    def _call(self, call: ToolCall, transcript: Transcript, indent: str = "") -> None:
         run = transcript.tools.get(call.id)
         if run is None or run.status == "arriving":
             return
         if call.id not in self._called:
             self._called.add(call.id)
-            self._line(f"→ {calls.signature(call)}")
+            self._line(f"{indent}→ {calls.signature(call)}")
+        for within in run.runs:
+            for each in (called for message in within.messages for called in message.calls):
+                self._call(each, within, f"{indent}  ")
         if run.result is not None and call.id not in self._answered:
             self._answered.add(call.id)
             sign = "✗" if run.result.is_error else "←"
             printed = calls.words(run.output)
             if printed:
-                self._line("  " + clean(printed).replace("\n", "\n  "))
-            self._line(f"{sign} {calls.outcome(run)}")
+                self._line(f"{indent}  " + clean(printed).replace("\n", f"\n{indent}  "))
+            self._line(f"{indent}{sign} {calls.outcome(run)}")
 
     def _line(self, text: str) -> None:
         if not self._last.endswith("\n"):
