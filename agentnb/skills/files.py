@@ -38,7 +38,7 @@ class SkillFiles:
     @property
     def traits(self) -> Traits:
         """It reads what the person has put there for models, so it does not ask."""
-        return Traits(f"skill-{self._skill}-files", "skills")
+        return Traits(f"builtin-{NAME}", "skills")
 
     def spec(self, _: MutableMapping[str, object]) -> ToolSpec:
         """What the model is told."""

@@ -20,6 +20,8 @@ from agentnb.tools.base import Tool, ToolContext, ToolReturn, Traits
 #: Makes the tools that follow a skill's document, for its folder: a shell that works there, a door to the web.
 Unlocks: TypeAlias = Callable[[Path], Sequence[Tool]]
 
+_UNLOCKED = ("bash", "fetch")
+
 
 class SkillTool:
     """Offers a skill by name and description; a call opens it: the document, and tools that work in its folder.
@@ -82,8 +84,13 @@ def description(skill: Skill) -> str:
 
 
 def tool_name(name: str) -> str:
-    """A skill's name as models can call it: its own, or what is left of it in ASCII with a short digest."""
+    """A skill's name as models can call it: its own, or what is left of it in ASCII with a short digest.
+
+    One that is named like a tool that skills unlock would be taken away together with it.
+    """
     name = unicodedata.normalize("NFKC", name)
+    if name in _UNLOCKED:
+        return f"skill-{name}"
     if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", name):
         return name
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()

@@ -161,8 +161,7 @@ class _Running:
             if self.before is None:
                 raise self._missing(key)
             return self.before.text
-        value = self._given(key)
-        return value if isinstance(value, str) else _text((Data(value),))
+        return _written(self._given(key))
 
     def _given(self, key: str) -> JSON:
         if key not in self.context:
@@ -189,8 +188,12 @@ def _text(content: tuple[Content, ...]) -> str:
             case Text(text):
                 pieces.append(text)
             case Data(value):
-                pieces.append(json.dumps(value, ensure_ascii=False))
+                pieces.append(_written(value))
     return "\n".join(pieces)
+
+
+def _written(value: JSON) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 class WorkflowTool:
@@ -220,7 +223,7 @@ class WorkflowTool:
 
     async def preview(self, arguments: JSONObject, _: ToolContext) -> tuple[Content, ...]:
         """The steps, and what they begin with."""
-        given = [f"{name} = {_text((Data(value),))}" for name, value in arguments.items()]
+        given = [f"{name} = {_written(value)}" for name, value in arguments.items()]
         steps = [f"{number}. {_shown(step)}" for number, step in enumerate(self.skill.steps, 1)]
         return (Text("\n".join([*given, *steps])),)
 
