@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +96,7 @@ class SkillShelf:
         """Put a skill on the shelf: one that was made in Python, with steps, needs no folder."""
         if skill.folder is None and not skill.steps:
             raise UsageError(f"Skill {skill.name!r} has neither a folder nor steps. Give it one of them.")
-        made = WorkflowTool(skill, self._around) if skill.steps else SkillTool(skill, self._unlocks)
+        made = WorkflowTool(skill, self._around) if skill.steps else SkillTool(skill, self._unlocks, self._folders)
         with self._lock:
             self._shelf[skill.name], self._made[skill.name] = skill, made
         self._changed()
@@ -161,6 +161,9 @@ class SkillShelf:
     async def execute_skill(self, name: str, context: JSONObject, tool_context: ToolContext) -> ToolReturn:
         """Run the steps of a workflow skill. Raises StepFailed at the first that fails, UsageError for no skill."""
         return await execute_skill(self.get(name).again(), context, self._around(), tool_context)
+
+    def _folders(self) -> Iterable[Path]:
+        return [skill.folder for skill in self.list() if skill.folder is not None]
 
     def _around(self) -> Surroundings:
         # Among the tools are ours, which are asked for their approval when tools are listed: once round is enough.

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,15 +26,17 @@ _UNLOCKED = ("bash", "fetch")
 class SkillTool:
     """Offers a skill by name and description; a call opens it: the document, and tools that work in its folder.
 
-    `unlocks` makes those tools; the skill's `allowed-tools` narrow them. Reading its own files is always possible.
+    `unlocks` makes those tools; the skill's `allowed-tools` narrow them. Reading its own files is always possible, and
+    those of skills in `others`, which may be open as well.
     """
 
     parallel = False
 
-    def __init__(self, skill: Skill, unlocks: Unlocks) -> None:
+    def __init__(self, skill: Skill, unlocks: Unlocks, others: Callable[[], Iterable[Path]] = tuple) -> None:
         self.skill = skill
         self.name = tool_name(skill.name)
         self._unlocks = unlocks
+        self._others = others
 
     def __repr__(self) -> str:
         return f"<skill {self.skill.name}>"
@@ -57,7 +59,7 @@ class SkillTool:
         if skill.folder is None:
             raise ToolError(f"the skill {skill.name!r} has no document.")
         names, more = await asyncio.to_thread(bundled, skill.folder)
-        files: list[Tool] = [SkillFiles(skill.name, skill.folder)] if names else []
+        files: list[Tool] = [SkillFiles(skill.folder, self._others)] if names else []
         tools = [*narrowed(self._unlocks(skill.folder), skill.allowed_tools), *files]
         text = opened(skill, [tool.name for tool in tools], names, more)
         return ToolReturn((Text(text),), unlocks=tuple(tools), used_up=True)
