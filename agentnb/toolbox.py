@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import threading
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from agentnb.errors import UsageError, nearest
+from agentnb.errors import AgentnbError, UsageError, nearest
 from agentnb.tools.base import Tool, Toolset, traits
 from agentnb.tools.function import FunctionTool, as_tool
 from agentnb.tools.naming import Kind, checked_name, keyed, kind, names, offered, original, renamed
-
-#: The source of a function that was written in the notebook.
-NOTEBOOK = "notebook"
+from agentnb.toolsources import ToolSources
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +36,6 @@ class Removed:
     skipped: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Loaded:
-    """A tool from a file; `before` is the notebook's own of its id when it was loaded, which it goes before."""
-
-    tool: FunctionTool
-    source: str
-    before: FunctionTool | None
-
-
 class Toolbox:
     """Tools by name over the user's variables; `changed` is called when what a panel shows of them is different.
 
@@ -57,9 +46,7 @@ class Toolbox:
         self._namespace = namespace
         self._changed = changed
         self._lock = threading.RLock()
-        self._registered: dict[str, Tool] = {}
-        self._loaded: dict[str, _Loaded] = {}
-        self._toolsets: dict[str, Toolset] = {}
+        self._sources = ToolSources(namespace)
         #: Both by id, so that they hold under every name.
         self._disabled: set[str] = set()
         self._chosen: dict[str, str] = {}
@@ -69,44 +56,17 @@ class Toolbox:
     def listed(self) -> list[Listed]:
         """Every tool: functions of the notebook, those of files, then toolsets in the order they came."""
         with self._lock:
-            found = list(self._found())
+            found = self._sources.found()
             chosen, disabled = dict(self._chosen), set(self._disabled)
         by_id = keyed(tool for tool, *_ in found)
-        origins = {id(tool): origin for tool, *origin in found}
+        origins = {id(tool): (source, toolset) for tool, source, toolset in found}
         called = names(by_id, chosen)
         out = []
         for tool_id, tool in by_id.items():
             source, toolset = origins[id(tool)]
-            name, enabled = called[tool_id], tool_id not in disabled
-            out.append(Listed(name, tool_id, renamed(tool, name), source or NOTEBOOK, enabled, toolset))
+            name, enabled = called[tool_id], not {tool_id, _all_of(toolset or "")} & disabled
+            out.append(Listed(name, tool_id, renamed(tool, name), source, enabled, toolset))
         return out
-
-    def _found(self) -> Iterator[tuple[Tool, str, str | None]]:
-        """Each tool, its source, and the toolset it is of."""
-        variables = [value for value in list(self._namespace.values()) if isinstance(value, FunctionTool)]
-        functions = {traits(tool).id: (tool, NOTEBOOK) for tool in self._current()}
-        own: dict[str, FunctionTool] = {}
-        for value in variables:
-            own.setdefault(traits(value).id, value)
-        for tool_id, loaded in list(self._loaded.items()):
-            if own.get(tool_id) in (None, loaded.before):
-                functions.setdefault(tool_id, (loaded.tool, loaded.source))
-        for tool_id, value in own.items():
-            functions.setdefault(tool_id, (value, NOTEBOOK))
-        for function, source in functions.values():
-            yield function, source, None
-        for name, toolset in list(self._toolsets.items()):
-            for tool in toolset.known():
-                yield tool, traits(tool).source or name, name
-
-    def _current(self) -> Iterator[Tool]:
-        """What was registered, each looked up by its name now: running its cell again replaces it."""
-        for name, known in list(self._registered.items()):
-            current = self._namespace.get(name)
-            if callable(current) and id(current) not in (id(known), id(_function(known))):
-                with contextlib.suppress(UsageError):  # a class, say: no tool, and no reason to lose the one that is
-                    self._registered[name] = known = as_tool(current)
-            yield known
 
     def all(self) -> dict[str, Tool]:
         """Every tool by the name it is offered by."""
@@ -148,7 +108,7 @@ class Toolbox:
         found = self.listed()
         if exact := [each for each in found if each.name == name] or [each for each in found if each.id == name]:
             return exact
-        if name in self._toolsets:
+        if name in self._sources.toolsets:
             return [each for each in found if each.toolset == name]
         if any(sign in name for sign in "*?["):
             return [each for each in found if fnmatchcase(each.name, name) or fnmatchcase(each.id, name)]
@@ -167,7 +127,7 @@ class Toolbox:
         return offered(picked)
 
     def _plain(self, name: str) -> list[Tool]:
-        if name in self._toolsets:
+        if name in self._sources.toolsets:
             return []
         if (value := self._namespace.get(name)) is not None:
             return [as_tool(value)]
@@ -177,32 +137,50 @@ class Toolbox:
         callables = [n for n, v in list(self._namespace.items()) if callable(v) and not n.startswith("_")]
         known = [each.name for each in self.listed()]
         return UsageError(
-            f"No function {name!r} in this notebook.{nearest(name, [*known, *self._toolsets, *callables])}"
+            f"No function {name!r} in this notebook.{nearest(name, [*known, *self._sources.toolsets, *callables])}"
         )
 
     async def ready(self, wanted: Sequence[str] | None = None) -> None:
-        """Start what toolsets need, so that their tools are known: those named here, or all. Raises AgentnbError."""
-        for name, toolset in list(self._toolsets.items()):
-            if wanted is None or name in wanted:
-                await toolset.ready()
+        """Start what toolsets need, so that their tools are known: those named here, or all that are not off.
+
+        Raises UsageError for the first that cannot be, after the others have been.
+        """
+        found = self.listed()
+        chosen = {}
+        for name, toolset in list(self._sources.toolsets.items()):
+            members = [each.enabled for each in found if each.toolset == name]
+            off = _all_of(name) in self._disabled or (members and not any(members))
+            if not off if wanted is None else name in wanted:
+                chosen[name] = toolset
+        outcomes = await asyncio.gather(*(each.ready() for each in chosen.values()), return_exceptions=True)
+        for name, outcome in zip(chosen, outcomes, strict=True):
+            if isinstance(outcome, AgentnbError):
+                raise UsageError(f"{outcome} %tool off {name} goes on without it.") from outcome
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     # What changes it
 
     def add_toolset(self, toolset: Toolset) -> None:
-        """Offer what a toolset has, from now on; one of the same name is replaced."""
+        """Offer what a toolset has, from now on; one of the same name is replaced.
+
+        Of one that has `off_by_default`, nothing is offered before it is switched on.
+        """
         with self._lock:
-            self._toolsets[toolset.name] = toolset
+            self._sources.toolsets[toolset.name] = toolset
+            if getattr(toolset, "off_by_default", False):
+                self._disabled |= {traits(tool).id for tool in toolset.known()}
         self._changed()
 
     def remove_toolset(self, name: str) -> None:
         """Take a toolset's tools away; nothing happens where there is none of this name."""
         with self._lock:
-            self._toolsets.pop(name, None)
+            self._sources.toolsets.pop(name, None)
         self._changed()
 
     def toolsets(self) -> list[str]:
         """The names of the toolsets."""
-        return list(self._toolsets)
+        return list(self._sources.toolsets)
 
     def add(self, wanted: Sequence[str]) -> list[Tool]:
         """Register functions of the notebook by name; a tool that is there already is switched on."""
@@ -220,9 +198,7 @@ class Toolbox:
         for tool in new.values():
             tool.spec(self._namespace)  # a function that cannot be told to a model is refused now, by its name
         with self._lock:
-            for name, tool in new.items():
-                self._registered[name] = tool
-                self._loaded.pop(traits(tool).id, None)
+            self._sources.register(new)
             self._disabled -= {traits(tool).id for tool in new.values()} | {each.id for each in known}
         self._changed()
         return [*new.values(), *(each.tool for each in known)]
@@ -232,12 +208,8 @@ class Toolbox:
         for tool in tools:
             tool.spec(self._namespace)
         with self._lock:
-            own = {traits(v).id: v for v in reversed(list(self._namespace.values())) if isinstance(v, FunctionTool)}
-            for tool in tools:
-                tool_id = traits(tool).id
-                self._registered = {k: v for k, v in self._registered.items() if traits(v).id != tool_id}
-                self._loaded[tool_id] = _Loaded(tool, source, own.get(tool_id))
-                self._disabled.discard(tool_id)
+            self._sources.load(tools, source)
+            self._disabled -= {traits(tool).id for tool in tools}
         self._changed()
 
     def remove(self, name: str) -> None:
@@ -255,9 +227,7 @@ class Toolbox:
             going |= {each.id: each.name for each in found}
             missing += [] if found else [name]
         with self._lock:
-            self._registered = {k: v for k, v in self._registered.items() if traits(v).id not in going}
-            for tool_id in going:
-                self._loaded.pop(tool_id, None)
+            self._sources.drop(going)
             left = {each.id for each in self.listed()} & set(going)
             self._disabled = (self._disabled - set(going)) | left
             self._chosen = {k: v for k, v in self._chosen.items() if k not in going or k in left}
@@ -266,10 +236,23 @@ class Toolbox:
         return Removed(deleted, tuple(missing), tuple(name for tool_id, name in going.items() if tool_id in left))
 
     def enable(self, name: str, enabled: bool) -> None:
-        """Offer tools to the model, or not: see `match`. Raises UsageError for an unknown one."""
-        ids = {each.id for each in self.match(name) or [self.get(name)]}
+        """Offer tools to the model, or not: see `match`; a toolset that is off is not started for a run either.
+
+        Raises UsageError for an unknown one.
+        """
+        found = self.match(name) or ([] if name in self._sources.toolsets else [self.get(name)])
+        ids = {each.id for each in found}
+        whole = (
+            {_all_of(name)} if name in self._sources.toolsets and name not in {each.name for each in found} else set()
+        )
         with self._lock:
-            self._disabled = self._disabled - ids if enabled else self._disabled | ids
+            if enabled:
+                # One of a toolset that was off as a whole: its others are off each by itself from now on.
+                ended = {_all_of(each.toolset or "") for each in found} & self._disabled
+                others = {each.id for each in self.listed() if _all_of(each.toolset or "") in ended}
+                self._disabled = (self._disabled | others) - ids - ended - whole
+            else:
+                self._disabled |= ids | whole
         self._changed()
 
     def rename(self, name: str, new: str) -> None:
@@ -286,5 +269,6 @@ class Toolbox:
         self._changed()
 
 
-def _function(tool: Tool) -> object:
-    return tool.function if isinstance(tool, FunctionTool) else tool
+def _all_of(toolset: str) -> str:
+    """What stands for a toolset among the ids that are off: no id has a space."""
+    return f"all of {toolset}"

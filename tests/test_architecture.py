@@ -68,6 +68,8 @@ providers
 wrappers
 credential
 
+builtins: copies declared delegate diffs displayed execution folder picture processes readable seek < changes fetch \
+  search terminal < bash inspection undo < files python < toolset
 mcp: elicit expansion groups results tool < settings underway < stdio < client < connection < server < hub
 mcp_server
 openapi: reading shape styles < documents < refs < operations schemas < answers arguments bodies security servers < \
@@ -84,7 +86,7 @@ result
 testing
 approval
 hooks
-passing toolbox < direct
+passing toolsources < toolbox < direct
 panel
 
 calling
@@ -98,9 +100,9 @@ lineup
 
 workspace
 
-notebook: errand options publisher console tables asking.fields < live orders text execute asking.view < display \
+notebook: errand options publisher console tables asking.fields undo < live orders text execute asking.view < display \
   asking.console asking.trace asking.widget < asking.choose < attended < cell comm resuming < lists show \
-  < browser_magics credential_magics magics mcp_magics model_magics usage_magics < complete < extension < .
+  < openapi_verb < browser_magics credential_magics magics mcp_magics model_magics usage_magics < complete < extension < .
 
 __init__
 
@@ -117,7 +119,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "mcp.client": {"httpx2", "mcp", "mcp_types"},
     "mcp.connection": {"mcp", "mcp_types", "pydantic"},
     "mcp.elicit": {"mcp_types"},
-    "mcp.stdio": {"anyio", "mcp", "mcp_types"},
+    "mcp.stdio": {"anyio", "mcp", "mcp_types", "pydantic_core"},
     "models.anthropic_blocks": {"orjson"},
     "models.anthropic_request": {"orjson"},
     "models.arriving": {"orjson"},
@@ -193,6 +195,9 @@ LONG_FUNCTIONS: dict[str, int] = {}
 
 #: Who may catch everything, and how often.
 BROAD_EXCEPTS: dict[str, int] = {
+    "builtins.execution": 1,  # the error of a model's code may fail to say what it is
+    "builtins.inspection": 1,  # the user's own objects are asked to show themselves
+    "builtins.python": 2,  # what a model's code raises, the model reads: a cell's, one that awaits
     "calling": 1,  # a tool's failure is a result that the model reads
     "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
     "mcp.connection": 1,  # a transport's failures have no common name; whatever it was is said to whoever calls

@@ -1,4 +1,4 @@
-# ruff: noqa: ARG002, ARG005 - fakes take what the interface gives them
+# ruff: noqa: ARG005 - fakes take what the interface gives them
 """The toolbox: where tools come from, what they are called, which are offered."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from agentnb.errors import UsageError
+from agentnb.errors import ToolError, UsageError
 from agentnb.messages import Content, JSONObject, Text, ToolSpec
 from agentnb.toolbox import Removed, Toolbox
 from agentnb.tools.base import Previewing, Tool, ToolContext, ToolReturn, Traits, traits
@@ -237,6 +237,38 @@ def test_the_tools_of_a_toolset_are_known_once_it_is_ready() -> None:
     assert toolbox.all() == {}
 
 
+class Broken(Server):
+    """A toolset that cannot be started."""
+
+    async def ready(self) -> Sequence[Tool]:
+        raise ToolError("MCP server 'web' cannot be started: no such program.")
+
+
+def test_a_toolset_that_cannot_start_is_named_and_is_left_alone_once_it_is_off() -> None:
+    toolbox = box()
+    other = Server("clock", ["alarm"], started=False)
+    for server in (Broken("web", ["open"], started=False), other):
+        toolbox.add_toolset(server)
+    with pytest.raises(UsageError, match=r"no such program\. %tool off web goes on without it"):
+        anyio.run(toolbox.ready)
+    assert list(toolbox.enabled()) == ["alarm"]
+    toolbox.enable("web", False)
+    anyio.run(toolbox.ready)
+
+
+def test_one_of_a_toolset_that_is_off_can_be_on_and_new_ones_are_off() -> None:
+    toolbox = box()
+    server = Server("clock", ["alarm", "now"])
+    toolbox.add_toolset(server)
+    toolbox.enable("clock", False)
+    server.made.append(Remote("clock", "later"))
+    assert toolbox.enabled() == {}
+    toolbox.enable("now", True)
+    assert list(toolbox.enabled()) == ["now"]
+    toolbox.enable("clock", True)
+    assert list(toolbox.enabled()) == ["alarm", "now", "later"]
+
+
 def test_tools_are_listed_by_kind() -> None:
     toolbox = box(search=search)
     toolbox.add_toolset(Server("web", ["open"]))
@@ -300,7 +332,7 @@ def test_a_panel_may_ask_on_another_thread_while_tools_come_and_go() -> None:
 
     asking = threading.Thread(target=ask)
     asking.start()
-    for number in range(200):
+    for number in range(50):
         variables[f"f{number}"] = tool(now, name=f"f{number}")
         toolbox.add(["search"])
         toolbox.rename("search", f"find{number}")
