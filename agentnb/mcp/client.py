@@ -67,7 +67,7 @@ async def connected(
     """A client that has shaken hands with the server; it must be left in the task that entered it."""
     async with AsyncExitStack() as stack:
         if server is not None:
-            yield await stack.enter_async_context(_client(server, callbacks))
+            yield await _enter(stack, _client(server, callbacks))
         elif settings.transport == "stdio":
             yield await _stdio(stack, settings, callbacks, way, running)
         else:
@@ -90,6 +90,14 @@ def _client(transport: Transport | ServerObject, callbacks: Callbacks, mode: str
     )
 
 
+async def _enter(stack: AsyncExitStack, client: Client) -> Client:
+    """The client, connected. Raises the error that happened, not the groups it came in."""
+    try:
+        return await stack.enter_async_context(client)
+    except ExceptionGroup as group:
+        raise leaf(group) from group
+
+
 def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
@@ -106,30 +114,31 @@ async def _stdio(
 
     way.process = Process(settings, running)
     try:
-        return await stack.enter_async_context(_client(way.process, callbacks))
+        return await _enter(stack, _client(way.process, callbacks))
     except MCPError:
         # Some servers of older versions end at a first message that is not theirs: speak as they did, once.
         if not way.process.ended.is_set() or way.process.trouble:
             raise
     way.process = Process(settings, running)
-    return await stack.enter_async_context(_client(way.process, callbacks, "legacy"))
+    return await _enter(stack, _client(way.process, callbacks, "legacy"))
 
 
 async def _remote(stack: AsyncExitStack, settings: Settings, callbacks: Callbacks, way: Way) -> Client:
     from mcp.shared.exceptions import MCPError
 
     if settings.transport == "sse":
-        return await stack.enter_async_context(_client(_sse(settings, way), callbacks, "legacy"))
+        return await _enter(stack, _client(_sse(settings, way), callbacks, "legacy"))
     try:
-        return await stack.enter_async_context(_client(_http(settings, way), callbacks))
+        return await _enter(stack, _client(_http(settings, way), callbacks))
     except MCPError:
         if settings.transport != "auto" or way.status not in _OLDER:
             raise
+    newer = f"HTTP {way.status} {way.reason}".rstrip()
     try:
-        client = await stack.enter_async_context(_client(_sse(settings, Way()), callbacks, "legacy"))
-    except ExceptionGroup:
-        raise ToolError(f"is not an MCP server, neither of the newer nor of the older kind: {way.status}") from None
-    return client
+        return await _enter(stack, _client(_sse(settings, Way()), callbacks, "legacy"))
+    except Exception as error:
+        older = in_words(error, Way())
+        raise ToolError(f"is no MCP server of the newer kind ({newer}) nor of the older: it {older}") from error
 
 
 @asynccontextmanager

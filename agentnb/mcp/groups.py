@@ -54,8 +54,8 @@ async def end(group: int, grace: float = GRACE) -> None:
     try:
         send(group, signal.SIGTERM)
         deadline = time.monotonic() + grace
-        while alive(group) and time.monotonic() < deadline:
-            await asyncio.sleep(_LOOK_EVERY)  # noqa: ASYNC110  # the system tells nobody of a group's end
+        while alive(group) and time.monotonic() < deadline:  # noqa: ASYNC110  # the system tells nobody of its end
+            await asyncio.sleep(_LOOK_EVERY)
     finally:
         if alive(group):
             send(group, signal.SIGKILL)

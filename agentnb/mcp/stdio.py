@@ -127,15 +127,17 @@ class Process:
         import anyio
         from mcp.shared.message import SessionMessage
         from mcp_types import JSONRPCError, JSONRPCResponse, jsonrpc_message_adapter
+        from pydantic_core import from_json
 
         assert process.stdout is not None  # it is a pipe
         noise = 0
         try:
             async for line in _lines(process.stdout):
                 noise += len(line)
-                if line.lstrip()[:1] in (b"{", b"["):
+                if line[:80].lstrip().startswith(b"{"):
                     with contextlib.suppress(ValueError):  # servers print what they like
-                        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
+                        # Parsed apart: the adapter would do it for each kind of message, a second for 100 MB.
+                        message = jsonrpc_message_adapter.validate_python(from_json(line), by_name=False)
                         noise = 0 if isinstance(message, JSONRPCResponse | JSONRPCError) else noise
                         await arriving.send(SessionMessage(message))
                 if noise > MOST_NOISE:
