@@ -17,8 +17,11 @@ def _step(run: Transcript) -> str:
     """What a run is doing, in two words."""
     if run.waiting:
         return run.waiting
-    running = [call.name for m in run.messages for call in m.calls if run.tools[call.id].status == "running"]
-    if running:
+    calls = [(call.name, run.tools[call.id].status) for m in run.messages for call in m.calls if call.id in run.tools]
+    # A person first: the run waits for them, whatever else goes on.
+    if asked := [name for name, status in calls if status == "asked"]:
+        return f"asks you: {', '.join(asked)}"
+    if running := [name for name, status in calls if status == "running"]:
         return f"runs {', '.join(running)}"
     last = run.messages[-1] if run.messages else None
     if last is None or last.role != "assistant" or last.finish is not None or not last.content:

@@ -172,7 +172,9 @@ function row(field, id) {
       return false;
     }
   };
-  control.element.addEventListener('change', valid);
+  // Only what was called wrong is judged again, while it is typed: a line that comes or goes when the field is left
+  // would move the button from under the pointer.
+  control.element.addEventListener('input', () => wrong.hidden || valid());
   const answer = (changed, cleared) => {
     if (field.given && !control.touched()) {
       return;

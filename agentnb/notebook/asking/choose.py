@@ -127,7 +127,8 @@ class _Drawn:
         try:
             await self._runner.run_sync(show)
             try:
-                await asyncio.wait_for(drawn.wait(), patience)
+                async with asyncio.timeout(patience):  # `wait_for` loses an interrupt that comes with the answer
+                    await drawn.wait()
             except TimeoutError:
                 seen = False
                 return False
@@ -145,7 +146,8 @@ class _Drawn:
                 self._widget.close()
 
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._runner.run_sync(leave), _LEAVE)
+            async with asyncio.timeout(_LEAVE):
+                await self._runner.run_sync(leave)
 
     def _show(self, data: dict[str, object], *, update: bool) -> None:
         self._publisher.show(data, {}, display_id=self._id, update=update)
