@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 
 from agentnb import config
 from agentnb.config import Settings
 from agentnb.errors import UsageError
+from agentnb.events import ModelEvent
 from agentnb.ledger import Ledger
 from agentnb.masking import Mask
 from agentnb.models import listing
-from agentnb.models.base import Model
+from agentnb.models.base import Model, Request
 from agentnb.models.cards import Card, Cards
 from agentnb.models.http import Http
 from agentnb.models.keys import Credentials
@@ -26,6 +27,21 @@ from agentnb.models.stack import stack
 
 #: What answers where nobody chose: it needs no key, and nothing leaves the machine.
 DEFAULT_MODEL = "local:qwen2.5-coder-0.5b"
+
+#: A shorter secret stands in other texts by chance.
+_SHORTEST_KEY = 6
+
+
+class UsualModel:
+    """A model that is opened when it is asked: most calls of a tool, made without a model, ask none."""
+
+    def __init__(self, model: Callable[[], Model], name: str) -> None:
+        self.name = name
+        self._model = model
+
+    def stream(self, request: Request) -> AsyncGenerator[ModelEvent, None]:
+        """The model's own."""
+        return self._model().stream(request)
 
 
 class Lineup:
@@ -84,6 +100,13 @@ class Lineup:
             providers=self._rows,
             mask=self.mask,
         )
+
+    def key_variables(self) -> set[str]:
+        """The variables of the environment that hold keys: what runs commands does not pass them on."""
+        rows = self._rows.values()
+        named = {name for row in rows for name in (row.key, *row.key_names) if name}
+        secrets = [secret for secret in self.credentials.secrets() if len(secret) >= _SHORTEST_KEY]
+        return named | {name for name, value in self.environ.items() if any(secret in value for secret in secrets)}
 
     def cap(self, usd: float | None) -> None:
         """Let all runs of this notebook, those before among them, cost no more than this; None: what they cost."""

@@ -16,20 +16,24 @@ from agentnb import config, events
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.approval import Policy
 from agentnb.bridge import Foreground
+from agentnb.builtins.bash import Bash
+from agentnb.builtins.delegate import Delegate
+from agentnb.builtins.fetch import Fetch
+from agentnb.builtins.toolset import Builtins
 from agentnb.jobs import LoopThread, Run
 from agentnb.ledger import Entry
-from agentnb.lineup import DEFAULT_MODEL, Lineup
+from agentnb.lineup import DEFAULT_MODEL, Lineup, UsualModel
 from agentnb.mcp.hub import McpHub
-from agentnb.messages import JSONObject, Message
+from agentnb.messages import JSONObject, Message, user
 from agentnb.models.attempt import shortened
 from agentnb.models.base import Model
-from agentnb.models.fake import FakeModel
 from agentnb.models.meter import Budget
 from agentnb.models.options import Options
 from agentnb.panel import last_line, panel_run
 from agentnb.protocol import PanelState, PanelTool
 from agentnb.sandbox.browser import Browser
 from agentnb.session import Session
+from agentnb.skills.shelf import SkillShelf
 from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Asker, Reply, Tool
 from agentnb.transcript import Transcript
@@ -58,6 +62,13 @@ class Workspace(Lineup):
         #: Hooks of every run here (see hooks.Hook); append to it.
         self.hooks: list[object] = []
         self.background = LoopThread()
+        self.builtins = Builtins(
+            base_dir or Path.cwd(),
+            lambda: self.models.http,
+            environ=environ,
+            hidden=self.key_variables,
+            more=(Delegate(),),
+        )
         self.mcp = McpHub(
             self.background,
             added=self.toolbox.add_toolset,
@@ -72,9 +83,18 @@ class Workspace(Lineup):
         self._listeners: list[Callable[[PanelState], object]] = []
         self._push_due = False
         self._last: Transcript | None = None
+        self.skills = SkillShelf(
+            self._unlocks,
+            tools=self.toolbox.all,
+            infer=self._answer,
+            rule=self.policy.rule,
+            changed=self.changed,
+        )
+        self.toolbox.add_toolset(self.builtins)
+        self.toolbox.add_toolset(self.skills)
 
     def __repr__(self) -> str:
-        tools = ", ".join(self.toolbox.all()) or "none"
+        tools = ", ".join(self.toolbox.enabled()) or "none"
         count = len(self.session.turns)
         turns = f"{self.session.id} ({count} turn{'s' * (count != 1)})"
         return f"agentnb workspace\n  model    {self.model_name}\n  tools    {tools}\n  session  {turns}"
@@ -156,7 +176,7 @@ class Workspace(Lineup):
         """
         tools = self.toolbox.pick([name])
         agent = Agent(
-            FakeModel(name=""),
+            UsualModel(lambda: self.capped(self.model), self.model_name),
             tools=tools,
             cards=self.cards,
             namespace=self.namespace,
@@ -181,6 +201,26 @@ class Workspace(Lineup):
         self.runs[run_id] = run
         run.done.add_done_callback(lambda _: self._ended(run, cell))
         return run
+
+    def _unlocks(self, folder: Path) -> Sequence[Tool]:
+        """What there is to follow a skill with, in its folder."""
+        shell = Bash(folder, environ=self.environ, hidden=self.key_variables)
+        return shell, Fetch(lambda: self.models.http, environ=self.environ)
+
+    async def _answer(self, prompt: str, model: str | None) -> str:
+        """What a model says to a question that belongs to no run."""
+        agent = self.agent(model=self.open_model(model) if model else None, tools=())
+        run = self.run(agent, user(prompt))
+        run.start()
+        try:
+            await asyncio.shield(asyncio.wrap_future(run.done))
+        finally:
+            run.stop()
+        return run.transcript().text
+
+    def undo(self) -> str:
+        """Take back what the newest call of a built-in tool changed, variables or a file, and say what came of it."""
+        return self.builtins.undo.undo()
 
     def stop(self, run_id: str | None = None) -> None:
         """Stop a run, or all of them. Safe from any thread."""
@@ -254,4 +294,5 @@ class _Offered:
 
     async def ready(self) -> Sequence[Tool]:
         """The same, after toolsets that must be started have been."""
+        await self._toolbox.ready()
         return self.known()

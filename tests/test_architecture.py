@@ -102,7 +102,7 @@ workspace
 
 notebook: errand options publisher console tables asking.fields undo < live orders text execute asking.view < display \
   asking.console asking.trace asking.widget < asking.choose < attended < cell comm resuming < lists show \
-  < openapi_verb < browser_magics credential_magics magics mcp_magics model_magics usage_magics < complete < extension < .
+  < openapi_verb < browser_magics credential_magics magics mcp_magics model_magics skill_magics usage_magics < complete < extension < .
 
 __init__
 
@@ -159,6 +159,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "notebook.mcp_magics": {"IPython"},
     "notebook.model_magics": {"IPython"},
     "notebook.show": {"IPython"},
+    "notebook.skill_magics": {"IPython"},
     "notebook.usage_magics": {"IPython"},
     "openapi.arguments": {"jsonschema"},
     "openapi.reading": {"yaml"},

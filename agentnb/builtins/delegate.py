@@ -28,10 +28,12 @@ _ARGUMENTS = ("model", "tools", "task", "context", "images", "variables")
 class Delegate:
     """`delegate(task, tools, model, context, images, variables)`; `over` says which tools can be handed on.
 
-    `max_depth` bounds the nesting: whoever runs that deep can delegate no further.
+    `max_depth` bounds the nesting: whoever runs that deep can delegate no further. `arguments` are those that the model
+    is told of: a small model does better with few.
     """
 
     max_depth: int = MAX_DEPTH
+    arguments: tuple[str, ...] = _ARGUMENTS
     scope: Mapping[str, Tool] = field(default_factory=dict)
     name: str = NAME
     parallel: bool = True
@@ -49,14 +51,19 @@ class Delegate:
         item: JSONObject = {"type": "string", "enum": names} if names else {"type": "string"}
         tools = "Names of the tools it may use; none: it only thinks. Left out: all of them."
         properties: JSONObject = {
-            "task": {"type": "string", "description": "What to do, with everything needed to do it."},
+            "task": {
+                "type": "string",
+                "description": "What to do, with everything needed to do it.",
+                "examples": ["Say how many words this sentence has: Many hands make light work."],
+            },
             "tools": {"type": "array", "items": item, "description": tools},
             "model": {"type": "string", "description": "The model that does it; left out: the one that asks."},
             "context": {"type": "string", "description": "A system prompt for it: its role, rules, background."},
             "images": _texts("Pictures for it: names of variables, paths, or addresses."),
             "variables": _texts("Notebook variables it may see; left out: all of them."),
         }
-        return ToolSpec(self.name, about, {"type": "object", "properties": properties, "required": ["task"]})
+        told: JSONObject = {name: each for name, each in properties.items() if name in self.arguments}
+        return ToolSpec(self.name, about, {"type": "object", "properties": told, "required": ["task"]})
 
     async def call(self, arguments: JSONObject, context: ToolContext) -> ToolReturn:
         """The other agent's answer. Raises ToolError where it cannot be started, and where it fails."""

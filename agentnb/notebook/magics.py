@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from IPython.core.magic import Magics, cell_magic, line_cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from agentnb.bridge import Foreground
 from agentnb.errors import UsageError
-from agentnb.notebook import attended, cell, orders, resuming, show
+from agentnb.notebook import attended, cell, orders, resuming, show, undo
 from agentnb.notebook.asking.choose import NotebookAsker, notebook_asker
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
 from agentnb.notebook.options import Option, Parsed
@@ -27,7 +26,7 @@ _HELP = Option("help", "this text", "h", kind="flag")
 
 @magics_class
 class AgentMagics(Magics):
-    """`%%agent`, `%agent`, `%model`, `%session`, `%tool`, `%%tool`, `%agentnb` over one workspace."""
+    """`%%agent`, `%agent`, `%model`, `%session`, `%agentnb` over one workspace."""
 
     shell: InteractiveShell
 
@@ -59,6 +58,9 @@ class AgentMagics(Magics):
     def _prepare(self, line: str, body: str | None) -> tuple[orders.Order, attended.Attended] | None:
         # The number of the cell that runs, in every IPython: since 9.18 `execution_count` is the next one's.
         label = f"In [{self.shell.displayhook.prompt_count}]"
+        if undo.wanted(line, body):
+            show.text(undo.undo(self.workspace))
+            return None
         match resuming.wanted(line, body):
             case None:
                 pass
@@ -116,52 +118,6 @@ class AgentMagics(Magics):
         turns = len(session.turns)
         show.text(f"{session.id} · {turns} turn{'s' * (turns != 1)}")
 
-    # Tools
-
-    @no_var_expand
-    @line_magic
-    def tool(self, line: str) -> None:
-        """Register functions of the notebook as tools, list them, switch them on and off."""
-        verb, *names = line.replace(",", " ").split() or ["list"]
-        match verb, names:
-            case ("list", []):
-                show.tools(self.workspace)
-            case (("--help" | "-h"), _):
-                show.text(_TOOL_HELP)
-            case ("rm", [_, *_]):
-                for name in names:
-                    self.workspace.toolbox.remove(name)
-            case (("on" | "off"), [_, *_]):
-                for name in names:
-                    self.workspace.toolbox.enable(name, verb == "on")
-            case ("show", [name]):
-                show.tool(self.workspace, name)
-            case (("rm" | "on" | "off" | "show"), []) if verb not in self.shell.user_ns:
-                raise UsageError(f"%tool {verb} needs the name of a tool. %tool lists them.")
-            case _:
-                show.text(_now_tools([tool.name for tool in self.workspace.toolbox.add([verb, *names])]))
-
-    @no_var_expand
-    @cell_magic("tool")  # type: ignore[arg-type]  # IPython types the decorator for functions of one argument
-    def tool_cell(self, line: str, body: str) -> None:
-        """Run the cell and register the functions that it defines."""
-        if line.strip():
-            raise UsageError(f"%%tool takes no arguments, got {line.strip()!r}. The functions go below it.")
-        try:
-            tree = ast.parse(self.shell.transform_cell(body))  # type: ignore[no-untyped-call]  # as above
-        except SyntaxError:
-            names = []  # running it shows the error where it is
-        else:
-            names = [n.name for n in tree.body if isinstance(n, (ast.FunctionDef, ast.AsyncFunctionDef))]
-            if not names:
-                raise UsageError("This %%tool cell defines no function. Begin with: def name(argument: type): …")
-        outcome = self.shell.run_cell(body, store_history=False)  # type: ignore[no-untyped-call]  # as above
-        if outcome.success:
-            show.text(_now_tools([tool.name for tool in self.workspace.toolbox.add(names)]))
-        else:
-            # The error was shown by the inner run; the outer cell must fail too.
-            raise UsageError("The %%tool cell failed, and no tool was registered.")
-
     # Everything
 
     @no_var_expand
@@ -171,15 +127,3 @@ class AgentMagics(Magics):
         if line.strip():
             raise UsageError(f"%agentnb takes no arguments, got {line.strip()!r}.")
         return self.workspace
-
-
-def _now_tools(names: list[str]) -> str:
-    return f"{', '.join(names)}: ready as {'a tool' if len(names) == 1 else 'tools'}."
-
-
-_TOOL_HELP = """%tool                    list the tools
-%tool NAME…              register functions of this notebook
-%tool off NAME… | on     do not offer a tool for now, or offer it again
-%tool rm NAME…           take a tool away
-%tool show NAME          what the model is told of it
-%%tool                   define functions in this cell and register them"""

@@ -233,7 +233,7 @@ def test_a_function_that_is_defined_again_is_the_new_tool(kernel: Kernel) -> Non
 def test_a_tool_cell_defines_and_registers(kernel: Kernel) -> None:
     cell = kernel.ok("%%tool\ndef half(x: float) -> float:\n    'Halve it.'\n    return x / 2\nunit = 'kg'")
     assert cell.stdout == "half: ready as a tool.\n"
-    assert kernel.value("half(3), unit, list(ws.toolbox.all())") == "(1.5, 'kg', ['half'])"
+    assert kernel.value("half(3), unit, list(ws.toolbox.enabled())") == "(1.5, 'kg', ['half'])"
     assert "on   half  Halve it." in kernel.ok("%tool").stdout
     kernel.ok("%tool off half")
     assert "off  half" in kernel.ok("%tool").stdout
@@ -244,7 +244,7 @@ def test_a_tool_cell_defines_and_registers(kernel: Kernel) -> None:
 def test_a_tool_cell_that_fails_registers_nothing(kernel: Kernel) -> None:
     cell = kernel.run("%%tool\ndef f() -> int:\n    'Doc.'\n    return 1\n1/0")
     assert cell.status == "error"
-    assert kernel.value("list(ws.toolbox.all())") == "[]"
+    assert kernel.value("list(ws.toolbox.enabled())") == "[]"
 
 
 def test_decorated_functions_are_tools_while_they_exist(kernel: Kernel) -> None:

@@ -1,0 +1,86 @@
+"""Looks through the files of a folder; a program of its own, because a pattern may take for ever and hold the GIL.
+
+It knows the standard library only, and is started as `python -I seek.py` with its order as JSON on standard input.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterator
+
+#: Folders that are not looked into: they hold what others wrote.
+SKIPPED = frozenset(
+    {".git", ".hg", ".svn", "node_modules", "__pycache__", ".venv", ".ipynb_checkpoints", ".mypy_cache", ".ruff_cache"}
+)
+#: Bytes: a bigger file is not looked through. Characters: what is shown of a line around what was found.
+_LARGEST, _SHOWN = 20_000_000, 200
+
+
+def translated(glob: str) -> re.Pattern[str]:
+    """A glob as a pattern of paths: one without a slash matches names in any folder; `**` crosses folders."""
+    glob = glob.removeprefix("./")
+    if "/" not in glob:
+        glob = f"**/{glob}"
+    pieces = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = re.split(r"(\*\*/|\*\*|\*|\?)", glob)
+    return re.compile("".join(pieces.get(part) or re.escape(part) for part in parts) + r"\Z", re.S)
+
+
+def walk(root: str, glob: str) -> Iterator[tuple[str, str]]:
+    """Relative and full path of each file that matches, in order; symlinks are not followed."""
+    matches = translated(glob).match
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        for name in sorted(names):
+            full = os.path.join(folder, name)
+            relative = os.path.relpath(full, root).replace(os.sep, "/")
+            if matches(relative) and not os.path.islink(full) and os.path.isfile(full):
+                yield relative, full
+
+
+def _found(order: dict[str, str], most: int) -> Iterator[dict[str, object]]:
+    flags = re.I if order["ignore_case"] else 0
+    search = re.compile(order["pattern"] if order["regex"] else re.escape(order["pattern"]), flags).search
+    count = 0
+    for relative, full in walk(order["root"], order["glob"]):
+        for number, line in _lines(full):
+            if not (match := search(line)):
+                continue
+            count += 1
+            if count > most:
+                return
+            yield {"path": relative, "line": number, "text": _around(line, match.start())}
+
+
+def _lines(path: str) -> Iterator[tuple[int, str]]:
+    """The numbered lines of a text file that is not too big."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > _LARGEST or b"\0" in file.read(8192):
+                return
+            file.seek(0)
+            for number, line in enumerate(file, 1):
+                yield number, line.decode("utf-8", "replace").rstrip("\r\n")
+    except OSError:
+        return
+
+
+def _around(line: str, at: int) -> str:
+    begin = max(0, at - _SHOWN // 4) if len(line) > _SHOWN else 0
+    end = begin + _SHOWN
+    return f"{'…' if begin else ''}{line[begin:end]}{'…' if end < len(line) else ''}"
+
+
+def main() -> None:
+    """Write each find as a line of JSON, as soon as it is found."""
+    order = json.load(sys.stdin)
+    for found in _found(order, order["most"]):
+        sys.stdout.write(json.dumps(found) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
