@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 
 from agentnb.messages import JSON, JSONObject, ToolSpec
 
+_EXAMPLE = re.compile(r"\b(?:e\.g\.|for example|such as)[,:]? [\"'`]([^\"'`\n]{1,60})[\"'`]", re.IGNORECASE)
 _SAMPLES: Mapping[str, JSON] = {"boolean": True, "null": None}
 _BOUNDS: Mapping[str, Callable[[float, float], bool]] = {
     "minimum": operator.ge,
@@ -100,11 +102,23 @@ def example_turns(tools: Sequence[tuple[ToolSpec, JSONObject]], *, most: int = 4
     """Questions with their decisions, tools first: one for each of the first `most` tools."""
     turns: list[tuple[str, JSONObject]] = []
     for tool, schema in tools[:most]:
-        arguments = example_arguments(schema)
+        described = _properties(tool.parameters)[0]
+        arguments = {name: _named(described.get(name), value) for name, value in example_arguments(schema).items()}
         given = words(arguments)
         asked = first_sentence(tool.description) or tool.name.replace("_", " ")
         turns.append((f"{asked}: {given}" if given else asked, {"tool": tool.name, "arguments": arguments}))
     return turns
+
+
+def _named(schema: JSON, otherwise: JSON) -> JSON:
+    """The example that whoever wrote the tool gives: under `examples`, or as `e.g. 'Europe/Paris'` in its words."""
+    if not isinstance(schema, dict) or "enum" in schema or "const" in schema:
+        return otherwise
+    given = schema.get("examples")
+    if isinstance(given, list) and given and isinstance(given[0], type(otherwise)):
+        return given[0]
+    said = _EXAMPLE.search(str(schema.get("description", ""))) if isinstance(otherwise, str) else None
+    return said[1] if said else otherwise
 
 
 def words(arguments: JSONObject) -> str:

@@ -128,3 +128,25 @@ def test_a_shape_has_a_placeholder_for_every_value() -> None:
         "tags": ["<string: a word>", "…"],
         "rest": "<rest>",
     }
+
+
+@pytest.mark.parametrize(
+    ("schema", "example"),
+    [
+        ({"type": "string", "examples": ["Gentoo", "Adelie"]}, "Gentoo"),
+        (
+            {"type": "string", "description": "IANA name (e.g., 'America/New_York', 'Europe/London')."},
+            "America/New_York",
+        ),
+        ({"type": "string", "description": "A path, for example `data/a.csv`"}, "data/a.csv"),
+        ({"type": "string", "description": "Anything, e.g. this"}, "example"),
+        ({"type": "integer", "description": "A number, e.g. '7'"}, 3),
+        ({"type": "integer", "examples": [1970]}, 1970),
+        ({"type": "integer", "examples": ["many"]}, 3),
+        ({"enum": ["a", "b"], "examples": ["c"]}, "a"),
+    ],
+)
+def test_an_example_that_the_tool_itself_gives_is_the_best(schema: JSONObject, example: JSON) -> None:
+    tool = ToolSpec("f", "Do it.", {"type": "object", "properties": {"x": schema}, "required": ["x"]})
+    [(_, decision)] = example_turns(_known(tool))
+    assert decision["arguments"] == {"x": example}
