@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,6 +59,11 @@ def require() -> None:
         import mcp  # noqa: F401
     except ImportError as error:
         raise MissingExtra("MCP", "mcp") from error
+    # What the SDK logs is said in our errors; without a handler of the user's it would be printed into the notebook.
+    for name in ("mcp", "client"):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
 
 
 @asynccontextmanager

@@ -20,7 +20,7 @@ from agentnb.mcp.expansion import Expansion
 from agentnb.mcp.server import McpServer
 from agentnb.mcp.settings import Settings, read, read_file, server
 from agentnb.messages import JSON, JSONObject
-from agentnb.tools.base import InlineRunner, ToolContext, ToolReturn, Toolset
+from agentnb.tools.base import Approval, InlineRunner, ToolContext, ToolReturn, Toolset
 
 if TYPE_CHECKING:
     from agentnb.mcp.client import ServerObject
@@ -70,16 +70,18 @@ class McpHub:
     def __repr__(self) -> str:
         return f"<MCP servers: {', '.join(self.servers) or 'none'}>"
 
-    def add(self, name: str, how: ServerObject | Settings | Mapping[str, JSON]) -> McpServer:
+    def add(
+        self, name: str, how: ServerObject | Settings | Mapping[str, JSON], *, approval: Approval = "ask"
+    ) -> McpServer:
         """Have a server by this name: settings as in files, or a server object of the SDK that runs in this process.
 
-        Nothing is started. One of the same name is replaced. Raises UsageError that names the server and the key.
+        `approval` holds for the tools of an object; settings say it themselves. Nothing is started. One of the same name is replaced. Raises UsageError that names the server and the key.
         """
         if isinstance(how, Mapping):
             how = server(name, dict(how), Expansion(self._environ, Path.cwd()))
         if isinstance(how, Settings):
             return self._put(how, None)
-        return self._put(Settings(name), how)
+        return self._put(Settings(name, approval=approval), how)
 
     def load(self, source: str | Path | Mapping[str, JSON]) -> list[McpServer]:
         """Have the servers of a file (a Path), a JSON text, or its value. Nothing is started. Raises UsageError."""

@@ -102,13 +102,13 @@ def _blocks(content: ContentBlock) -> Iterable[Content]:
 def _media(data: str, kind: str, name: str) -> Content:
     """Bytes of some kind; words where they are no bytes."""
     try:
-        raw = base64.b64decode(data)
+        raw = base64.b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError):
         return Text(f"({name}, {kind}: the server sent no valid base64)")
     match kind.partition("/")[0]:
-        case "image":
+        case "image" if raw:
             return Image(raw, kind)
-        case "audio":
+        case "audio" if raw:
             return Audio(raw, kind)
     return File(name, raw, kind)
 

@@ -76,7 +76,9 @@ async def test_only_what_the_settings_allow_runs_unasked(hub: McpHub) -> None:
 async def test_a_crash_is_an_error_and_the_next_call_starts_it_again(server: McpServer) -> None:
     seen = Seen().context()
     before = answers(await server.call("pid", {}, seen))
-    with pytest.raises(ToolError, match=r"MCP server 'nasty' exited \(code 3\): it was too much\. .* starts the server"):
+    with pytest.raises(
+        ToolError, match=r"MCP server 'nasty' exited \(code 3\): it was too much\. .* starts the server"
+    ):
         await server.call("crash", {}, seen)
     assert (server.state, server.trouble) == ("failed", "exited (code 3): it was too much")
     assert server.known()  # they can be called, and that starts it
