@@ -20,6 +20,7 @@ from agentnb.builtins.bash import Bash
 from agentnb.builtins.delegate import Delegate
 from agentnb.builtins.fetch import Fetch
 from agentnb.builtins.toolset import Builtins
+from agentnb.direct import DirectTools, perform
 from agentnb.jobs import LoopThread, Run
 from agentnb.ledger import Entry
 from agentnb.lineup import DEFAULT_MODEL, Lineup, UsualModel
@@ -90,6 +91,7 @@ class Workspace(Lineup):
             rule=self.policy.rule,
             changed=self.changed,
         )
+        self.tools = DirectTools(self.toolbox, self.namespace, lambda name, given: perform(self.call, name, given))
         self.toolbox.add_toolset(self.builtins)
         self.toolbox.add_toolset(self.skills)
 
@@ -271,8 +273,7 @@ class Workspace(Lineup):
     def state(self) -> PanelState:
         """What a panel shows now."""
         tools = tuple(
-            PanelTool(name, self.toolbox.description(tool), self.toolbox.is_enabled(name))
-            for name, tool in self.toolbox.all().items()
+            PanelTool(each.name, self.toolbox.description(each.tool), each.enabled) for each in self.toolbox.listed()
         )
         runs = tuple(panel_run(run) for run in list(self.runs.values()))
         if self._last is None:

@@ -101,7 +101,7 @@ lineup
 workspace
 
 notebook: errand options publisher console tables asking.fields undo < live orders text execute asking.view < display \
-  asking.console asking.trace asking.widget < asking.choose < attended < cell comm resuming < lists show \
+  asking.console asking.trace asking.widget < asking.choose < attended < cell comm < lists resuming show \
   < openapi_verb < browser_magics credential_magics magics mcp_magics model_magics skill_magics usage_magics < complete < extension < .
 
 __init__

@@ -20,7 +20,7 @@ from agentnb.notebook.options import Parsed
 from agentnb.notebook.orders import Order, amount, model_options
 from agentnb.render.terminal import one_line
 from agentnb.session import Session
-from agentnb.tools.base import Asker
+from agentnb.tools.base import Asker, Tool, traits
 from agentnb.workspace import Workspace
 
 _NOTHING_SENT = "Nothing was sent."
@@ -53,7 +53,7 @@ class CellRun(Attended):
         names = {**workspace.namespace, **(extra or {})}
         self.filled = prompting.fill(order.prompt, names)
         schema = options.one("schema")
-        agent = self._agent(options, _schema(schema, names) if schema else None, foreground, asker)
+        agent = self._agent(options, schema_of(schema, names) if schema else None, foreground, asker)
         session = self._session(options.one("session"))
         super().__init__(
             workspace,
@@ -65,7 +65,7 @@ class CellRun(Attended):
             label=label,
             foreground=foreground,
             asker=asker,
-            picked=options.has("tool") or options.has("no-tools"),
+            line=order.line,
         )
 
     def _agent(self, options: Parsed, output: object, foreground: Foreground, asker: Asker | None) -> Agent:
@@ -73,17 +73,10 @@ class CellRun(Attended):
         base, key = options.one("api-base"), options.one("api-key-name")
         if name is None and (base or key):
             raise UsageError("--api-base and --api-key-name go with --model PROVIDER:NAME.")
-        tools = None
-        if options.has("no-tools"):
-            if options.has("tool"):
-                raise UsageError("--tool and --no-tools contradict each other. Leave one out.")
-            tools = []
-        elif (picked := options.many("tool")) is not None:
-            tools = workspace.toolbox.pick(picked)
         rounds = options.whole("max-rounds")
         return workspace.agent(
             model=workspace.open_model(name, api_base=base, api_key_name=key) if name else None,
-            tools=tools,
+            tools=self._tools(options),
             system=options.one("system"),
             max_rounds=MAX_ROUNDS if rounds is None else rounds,
             options=self.options,
@@ -93,6 +86,21 @@ class CellRun(Attended):
             asker=asker,
             approve=options.one("approve") or "ask",
         )
+
+    def _tools(self, options: Parsed) -> list[Tool] | None:
+        """The tools that the cell names; None where it takes what the notebook offers."""
+        toolbox, tools = self._workspace.toolbox, None
+        if options.has("no-tools"):
+            if options.has("tool"):
+                raise UsageError("--tool and --no-tools contradict each other. Leave one out.")
+            tools = []
+        elif (picked := options.many("tool")) is not None:
+            tools = toolbox.pick(picked)
+        asked = [traits(tool).id for tool in self._workspace.skills.pick(options.many("skill") or ())]
+        if tools is None and all(toolbox.get(each).enabled for each in asked):
+            return None
+        offered = toolbox.enabled().values() if tools is None else tools
+        return [*(tool for tool in offered if traits(tool).id not in asked), *toolbox.pick(asked)]
 
     def _session(self, asked: str | None) -> Session | None:
         match asked:
@@ -144,7 +152,7 @@ def _named(source: str, names: Mapping[str, object], what: str) -> object:
     return _value(source, names, what)
 
 
-def _schema(source: str, names: Mapping[str, object]) -> object:
+def schema_of(source: str, names: Mapping[str, object]) -> object:
     """What `--schema` names: a type, or a JSON Schema, as JSON or as Python writes it."""
     with contextlib.suppress(ValueError):
         written = json.loads(source)

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from agentnb.errors import AgentnbError
 from agentnb.models import weights
-from agentnb.notebook import browser_magics, credential_magics, mcp_magics, model_magics, orders, usage_magics
+from agentnb.notebook import (
+    browser_magics,
+    credential_magics,
+    mcp_magics,
+    model_magics,
+    orders,
+    skill_magics,
+    usage_magics,
+)
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
-_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%mcp|%session)(?=\s|$)")
+_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%mcp|%skill|%session)(?=\s|$)")
 _TOOL_VERBS = ("list", "show", "on", "off", "rm")
 _SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
 #: What `--schema` can be of any notebook.
@@ -80,6 +89,8 @@ class Completer:
                 return () if earlier else browser_magics.VERBS
             case "mcp":
                 return self._mcp(earlier, word)
+            case "skill":
+                return self._skill(earlier, word)
             case "session":
                 return () if earlier else ("new",)
         return {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)}.get(tuple(earlier), ())
@@ -129,6 +140,19 @@ class Completer:
                 return [entry.name for entry in self._workspace.credentials.list()]
         return ()
 
+    def _skill(self, earlier: Sequence[str], word: str) -> Sequence[str]:
+        match earlier:
+            case []:
+                return skill_magics.VERBS
+            case ["show" | "rm", *_]:
+                return self._skills()
+            case ["load" | "validate", *_]:
+                return _folders(word)
+        return ()
+
+    def _skills(self) -> Sequence[str]:
+        return [skill.name for skill in self._workspace.skills.list()]
+
     def _value(self, earlier: Sequence[str], word: str) -> Sequence[str]:
         """What the last option before the cursor may be."""
         match next((each for each in reversed(earlier) if each.startswith("-")), ""):
@@ -138,8 +162,8 @@ class Completer:
                 return self._variables()
             case "--fallback" | "--balance":
                 return self._models(word)
-            case "--schema":
-                return [*self._types(), *_TYPES]
+            case "--schema" | "--skill" as option:
+                return [*self._types(), *_TYPES] if option == "--schema" else [*self._skills(), *_folders(word)]
         match earlier[-1] if earlier else "":
             case "-m" | "--model":
                 return self._models(word)
@@ -179,3 +203,13 @@ class Completer:
 
 def _flags(options: Iterable[Option]) -> list[str]:
     return [f"--{option.name}" for option in options]
+
+
+def _folders(word: str) -> list[str]:
+    """The folders that a path may go on with."""
+    head, _, _ = word.rpartition("/")
+    try:
+        below = sorted(each.name for each in Path(head or ".").expanduser().iterdir() if each.is_dir())
+    except OSError:
+        return []
+    return [f"{head}/{name}" if head else name for name in below if not name.startswith(".")]

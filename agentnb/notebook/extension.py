@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from agentnb.notebook import complete
+from agentnb.notebook import call_line, complete
 from agentnb.notebook.browser_magics import BrowserMagics
 from agentnb.notebook.comm import Panel
 from agentnb.notebook.credential_magics import CredentialMagics
 from agentnb.notebook.magics import AgentMagics
 from agentnb.notebook.mcp_magics import McpMagics
 from agentnb.notebook.model_magics import ModelMagics
+from agentnb.notebook.skill_magics import SkillMagics
+from agentnb.notebook.tool_magics import ToolMagics
 from agentnb.notebook.usage_magics import UsageMagics
 from agentnb.workspace import Workspace
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 
 _AWAITED = 'await get_ipython().magics_manager.registry["AgentMagics"].run('
+#: The variable by which tools are called: `tools.name(…)`.
+_TOOLS = "tools"
+_CALLED = 'await get_ipython().magics_manager.registry["ToolMagics"].call('
 
 
 class Extension:
@@ -28,11 +33,15 @@ class Extension:
         self._shell = shell
         self.workspace = Workspace(shell.user_ns)
         self.magics = AgentMagics(shell, self.workspace)
+        self.tools = ToolMagics(shell, self.workspace, lambda: self.magics.cell_id)
+        self.workspace.tools = self.tools.callables()
         self._all_magics = (
             self.magics,
+            self.tools,
             ModelMagics(shell, self.workspace),
             CredentialMagics(shell, self.workspace),
             UsageMagics(shell, self.workspace),
+            SkillMagics(shell, self.workspace),
             BrowserMagics(shell, self.workspace),
             McpMagics(shell, self.workspace),
         )
@@ -50,6 +59,8 @@ class Extension:
         self._shell.events.register("post_run_cell", self._after_cell)
         if self._shell.Completer is not None:
             self._shell.Completer.custom_matchers.append(self._complete)
+        if _TOOLS not in self._shell.user_ns:  # a variable of the user's goes before
+            self._shell.push({_TOOLS: self.workspace.tools}, interactive=False)  # type: ignore[no-untyped-call]  # no types here
         self._panel.open()
 
     def unload(self) -> None:
@@ -64,11 +75,14 @@ class Extension:
                 for name in names:
                     self._shell.magics_manager.magics[kind].pop(name, None)
             self._shell.magics_manager.registry.pop(type(magics).__name__, None)
+        if self._shell.user_ns.get(_TOOLS) is self.workspace.tools:
+            self._shell.drop_by_id({_TOOLS: self.workspace.tools})  # type: ignore[no-untyped-call]  # as above
+        self.tools.forms.close()
         self._panel.close()
         self.workspace.close()
 
     def await_agent(self, lines: list[str]) -> list[str]:
-        """Rewrite a cell that begins with `%%agent` (or is one `%agent` line) to an awaited call."""
+        """Rewrite a cell that begins with `%%agent` (or is one line, `%agent` or `%tool call`) to an awaited call."""
         if self._cells:
             return lines  # %%time and the like transform their body again, and cannot await
         start = next((at for at, line in enumerate(lines) if line.strip()), len(lines))
@@ -78,6 +92,9 @@ class Extension:
             return [f"{_AWAITED}{cell[1].strip()!r}, {body!r})\n"]
         if (line := re.match(r"%agent(?=\s)(.*)", head)) and not "".join(lines[start + 1 :]).strip():
             return [f"{_AWAITED}{line[1].strip()!r})\n"]
+        if (line := re.match(r"%tool(?=\s)(.*)", head)) and not "".join(lines[start + 1 :]).strip():
+            call = call_line.is_call(line[1])
+            return lines if not call else [f"{_CALLED}{call!r})\n"]
         return lines
 
     # Left out when a terminal asks whether a cell is complete: `%%agent` waits there for its lines, as all magics do.

@@ -25,6 +25,7 @@ OPTIONS = (
     Option("model", "the model for this cell", "m", value="PROVIDER:NAME"),
     Option("tool", "offer these functions, and no others", "t", "many", "NAME"),
     Option("no-tools", "offer no tools", kind="flag"),
+    Option("skill", "offer these skills as well, by name or by folder", kind="many", value="NAME|DIR"),
     Option("system", "the system prompt", "s"),
     Option("session", "'new' begins a conversation, 'none' stands alone", value="new|none"),
     Option("out", "also put the result in this variable (with --schema, the instance)", "o", value="VAR"),
@@ -44,17 +45,18 @@ OPTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a cell asks for, before anything runs."""
+    """What a cell asks for, before anything runs; `line` is what stood beside `%%agent`."""
 
     options: Parsed
     prompt: str
     variables: tuple[str, ...] = ()
+    line: str = ""
 
 
 def read(line: str, body: str | None) -> Order:
     """The order in a `%%agent` cell (`body` given) or a `%agent` line. Raises UsageError for a bad one."""
     magic = "%agent" if body is None else "%%agent"
-    variables = []
+    variables, written = [], line
     if assigned := re.match(r"\s*([^\W\d]\w*)\s*=?\s*<<", line):
         variables.append(_variable(assigned[1], "VAR <<"))
         line = line[assigned.end() :]
@@ -76,9 +78,14 @@ def read(line: str, body: str | None) -> Order:
     approve = options.one("approve")
     if approve and approve not in APPROVE:
         raise UsageError(f"--approve {approve!r} is not known.{nearest(approve, APPROVE)} It is ask, auto or never.")
-    return Order(options, prompt, tuple(variables))
+    head = written if body is not None else written.removesuffix(prompt)
+    return Order(options, prompt, tuple(variables), head.strip())
 
 
+_VERBS = """
+
+%agent resume [ID]    go on with the last run of this notebook that was left while it asked you, or with that of an id
+%agent resume list    those of all notebooks"""
 _SEE = "See %%agent --help"
 _PARAMS = "-p '{\"temperature\": 0}'"
 
@@ -91,7 +98,10 @@ def _variable(name: str, where: str) -> str:
 
 def help_text() -> str:
     """What `%%agent --help` prints."""
-    return usage("%%agent", "[VAR <<] [options]      the lines below are the prompt; {{expr}} is filled in", OPTIONS)
+    return (
+        usage("%%agent", "[VAR <<] [options]      the lines below are the prompt; {{expr}} is filled in", OPTIONS)
+        + _VERBS
+    )
 
 
 def model_options(options: Parsed) -> Options:
