@@ -71,11 +71,13 @@ credential
 builtins: copies declared delegate diffs displayed execution folder picture processes readable seek < changes fetch \
   search terminal < bash inspection undo < files python < toolset
 mcp: elicit expansion groups results tool < settings underway < stdio < client < connection < server < hub
-mcp_server
+mcp_server: content questions < calls < .
 openapi: reading shape styles < documents < refs < operations schemas < answers arguments bodies security servers < \
   requests < tool < toolset < .
-sandbox: browser_address browser_find browser_recordings < browser_gate browser_snapshot browser_tabs < \
-  browser_look browser_process < browser_verbs < browser < browser_tools
+sandbox: base browser_address browser_find browser_recordings guest_boot guest_files idle seccomp watch < \
+  browser_gate browser_snapshot browser_tabs guest_kernels guest_processes launch outputs served < browser_look \
+  browser_process bwrap channel guest interpreter jupyter_server < browser_verbs process < browser remote < \
+  browser_tools sandboxes < tools
 
 skills: parse steps < properties validate < prompt skill < allowed files < tool < workflow < shelf
 
@@ -119,6 +121,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "mcp.client": {"httpx2", "mcp", "mcp_types"},
     "mcp.connection": {"mcp", "mcp_types", "pydantic"},
     "mcp.elicit": {"mcp_types"},
+    "mcp_server": {"mcp", "mcp_types"},
+    "mcp_server.calls": {"anyio", "mcp", "mcp_types"},
+    "mcp_server.content": {"mcp_types"},
+    "mcp_server.questions": {"mcp_types"},
     "mcp.stdio": {"anyio", "mcp", "mcp_types", "pydantic_core"},
     "models.anthropic_blocks": {"orjson"},
     "models.anthropic_request": {"orjson"},
@@ -171,6 +177,10 @@ THIRD_PARTY: dict[str, set[str]] = {
     "sandbox.browser_look": {"playwright"},
     "sandbox.browser_process": {"playwright"},
     "sandbox.browser_tabs": {"playwright"},
+    "sandbox.channel": {"orjson"},
+    "sandbox.guest_kernels": {"jupyter_client", "zmq"},
+    "sandbox.jupyter_server": {"httpx", "orjson", "websockets"},
+    "sandbox.launch": {"orjson"},
     "tools.arguments": _VALIDATION,
     "tools.docstrings": {"docstring_parser"},
     "tools.fitting": _VALIDATION,
@@ -202,6 +212,7 @@ BROAD_EXCEPTS: dict[str, int] = {
     "calling": 1,  # a tool's failure is a result that the model reads
     "bridge": 2,  # what user code raised belongs to the run: a function's, a coroutine's
     "mcp.connection": 1,  # a transport's failures have no common name; whatever it was is said to whoever calls
+    "mcp_server.calls": 1,  # a tool's failure is a result that the caller's model reads
     "models.vault": 1,  # keyrings fail in ways of their own; the file serves, or the person is told
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
     "tools.loading": 1,  # the file of a person: whatever it raises is why it cannot be loaded
