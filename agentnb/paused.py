@@ -24,8 +24,8 @@ class PausedRun:
     """A run whose last calls have no results yet, and what it takes to go on.
 
     `when` is in seconds since 1970, `cell` the id of the cell that asked. `messages` is the turn of this run, `history`
-    what was said before it in the session. `tools` are the names that it was offered, `picked` whether the cell named
-    them; `options` how the model generates.
+    what was said before it in the session. `line` is what stood beside `%%agent`, `tools` are the names of what it was
+    offered, `options` says how the model generates.
     """
 
     id: str
@@ -35,9 +35,9 @@ class PausedRun:
     history: tuple[Message, ...] = ()
     cell: str | None = None
     notebook: str | None = None
+    line: str = ""
     system: str | None = None
     tools: tuple[str, ...] = ()
-    picked: bool = False
     options: JSONObject | None = None
     session: str | None = None
 

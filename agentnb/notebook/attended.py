@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable
 from typing import TypeAlias
@@ -12,7 +13,7 @@ from agentnb.agent import Agent
 from agentnb.bridge import Foreground, going
 from agentnb.errors import AgentnbError, RunInterrupted, UsageError
 from agentnb.jobs import Run
-from agentnb.messages import JSON, JSONObject, Message
+from agentnb.messages import JSON, Message
 from agentnb.notebook.asking.choose import NotebookAsker
 from agentnb.notebook.display import Display
 from agentnb.paused import PausedRun, PausedRuns
@@ -31,7 +32,8 @@ _PRIVATE = ("headers", "query")
 class Attended:
     """A run that a cell attends: what it takes to begin one, and everything until its result is there.
 
-    Without a `prompt`, `history` is a paused run, which goes on; `replaces` is the id under which it was kept.
+    Without a `prompt`, `history` is a paused run, which goes on; `replaces` is the id under which it was kept. `line`
+    is what stood beside `%%agent`.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class Attended:
         label: str = "",
         foreground: Foreground | None = None,
         asker: NotebookAsker | None = None,
-        picked: bool = False,
+        line: str = "",
         replaces: str | None = None,
     ) -> None:
         self.agent = agent
@@ -58,7 +60,7 @@ class Attended:
         self._cell = cell
         self._label = label
         self._asker = asker
-        self._picked = picked
+        self._line = line
         self._replaces = replaces
         self._notebook = config.notebook(workspace.environ, workspace.namespace)
         self._paused = PausedRuns(config.home(workspace.environ) / "paused")
@@ -96,7 +98,7 @@ class Attended:
 
     def _waits(self, run: Run, asked: bool) -> None:
         """Keep the run while a person is asked, so that a restart of the kernel does not lose it."""
-        with contextlib.suppress(UsageError):  # where it cannot be kept, it can still be answered
+        with contextlib.suppress(UsageError, ValueError):  # where it cannot be kept, it can still be answered
             if asked:
                 self._paused.keep(self._as_paused(run.id, run.transcript()))
                 self._settle()
@@ -107,21 +109,20 @@ class Attended:
         agent, mask = self.agent, self._workspace.mask
         options = {name: value for name, value in agent.options.given().items() if name not in _PRIVATE}
         tools = (*agent.tools, *(tool.name for toolset in agent.toolsets for tool in toolset.known()))
-        # The turn itself: one that goes on repeats what was said of it before.
-        before = self.history if self.prompt is not None else _before(self.history)
         paused = PausedRun(
             run_id,
             time.time(),
             agent.model.name,
             so_far.messages,
-            before,
-            self._cell,
-            self._notebook,
-            agent.system,
-            tools,
-            self._picked,
-            codec.dump(options, JSONObject),
-            self.session.id if self.session else None,
+            # One that goes on repeats what was said in its turn.
+            self.history if self.prompt is not None else _before(self.history),
+            cell=self._cell,
+            notebook=self._notebook,
+            line=self._line,
+            system=agent.system,
+            tools=tools,
+            options=json.loads(json.dumps(options, default=str)),
+            session=self.session.id if self.session else None,
         )
         masked: JSON = mask.deep(codec.dump(paused))
         kept: PausedRun = codec.load(PausedRun, masked)
@@ -136,7 +137,7 @@ class Attended:
         display.feed(run.take())
         transcript = display.close()
         if self.session is not None and transcript.messages:
-            self.session.record(self._cell, transcript.messages)
+            self.session.record(self._cell, transcript.messages, transcript.within)
         failed = run.done.exception()
         if isinstance(failed, AgentnbError):
             failed.transcript = transcript

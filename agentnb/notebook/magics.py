@@ -12,7 +12,7 @@ from agentnb.errors import UsageError
 from agentnb.notebook import attended, cell, orders, resuming, show, undo
 from agentnb.notebook.asking.choose import NotebookAsker, notebook_asker
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
-from agentnb.notebook.options import Option, Parsed
+from agentnb.notebook.options import Option
 from agentnb.notebook.publisher import MaskedPublisher
 from agentnb.result import Result
 from agentnb.session import Session
@@ -68,8 +68,9 @@ class AgentMagics(Magics):
                 show.text(resuming.listing(self.workspace))
                 return None
             case which:
-                going_on = resuming.resumed(self.workspace, which, self._asking, show.text, label=label)
-                return orders.Order(Parsed(), ""), going_on
+                return resuming.resumed(
+                    self.workspace, which, self._asking, show.text, label=label, names=self._extra_names()
+                )
         order = orders.read(line, body)
         if order.options.has("help"):
             show.text(orders.help_text())

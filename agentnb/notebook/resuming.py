@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
 from agentnb import config
 from agentnb.bridge import Foreground
 from agentnb.errors import UsageError, nearest
-from agentnb.models.base import Model
 from agentnb.models.options import Options
 from agentnb.notebook.attended import Asking, Attended
+from agentnb.notebook.cell import CellRun, schema_of
+from agentnb.notebook.orders import Order, model_options, read
 from agentnb.paused import PausedRun, PausedRuns
+from agentnb.prompting import Filled
 from agentnb.render.terminal import one_line
 from agentnb.session import Session
 from agentnb.transcript import unanswered
 from agentnb.workspace import Workspace
+
+#: What a cell knows beside the notebook's variables.
+Names: TypeAlias = Mapping[str, object]
 
 _WORD = re.compile(r"\s*resume(?:\s+(list|[0-9a-f]{4,64}))?\s*")
 
@@ -44,44 +50,57 @@ def listing(workspace: Workspace) -> str:
     return workspace.mask("\n".join([*(lines or ["No run waits for an answer."]), *problems]))
 
 
+class ResumedRun(CellRun):
+    """A paused run with the options of the cell that began it, which are read anew."""
+
+    def __init__(
+        self, workspace: Workspace, order: Order, paused: PausedRun, *, label: str, names: Names, asking: Asking
+    ) -> None:
+        self._workspace = workspace
+        self._order = order
+        self.options = model_options(order.options)
+        self.filled = Filled((), {}, ())
+        foreground = Foreground()
+        asker = asking(foreground)
+        schema = order.options.one("schema")
+        output = schema_of(schema, {**workspace.namespace, **names}) if schema else None
+        agent = self._agent(order.options, output, foreground, asker)
+        agent.system = paused.system
+        agent.options = Options.read(paused.options or {})
+        if not order.options.has("model") and paused.model != workspace.model_name:
+            agent.model = workspace.open_model(paused.model)
+        Attended.__init__(
+            self,
+            workspace,
+            agent,
+            None,
+            history=(*paused.history, *paused.messages),
+            session=_session(workspace, paused),
+            cell=paused.cell,
+            label=label,
+            foreground=foreground,
+            asker=asker,
+            line=paused.line,
+            replaces=paused.id,
+        )
+
+
 def resumed(
-    workspace: Workspace, which: str, asking: Asking, say: Callable[[str], object], *, label: str = ""
-) -> Attended:
+    workspace: Workspace, which: str, asking: Asking, say: Callable[[str], object], *, label: str, names: Names
+) -> tuple[Order, ResumedRun]:
     """The paused run, ready to go on; `say` is told what it would lack. Raises UsageError where it cannot go on."""
-    run = paused_runs(workspace).load(which) if which else _newest(workspace, say)
+    paused = paused_runs(workspace).load(which) if which else _newest(workspace, say)
     known = workspace.toolbox.all()
-    called = {call.name for call in unanswered(run.messages)}
+    called = {call.name for call in unanswered(paused.messages)}
     if missing := sorted(called - set(known)):
         raise UsageError(
             f"The run waits to call {', '.join(missing)}, which is not here.{nearest(missing[0], known)} "
             "Run the cells that define it, then %agent resume."
         )
-    if missing := [name for name in run.tools if name not in known]:
+    if missing := [name for name in paused.tools if name not in known]:
         say(f"Not here any more: {', '.join(missing)}. The run goes on without.")
-    foreground = Foreground()
-    asker = asking(foreground)
-    picked = workspace.toolbox.pick([name for name in run.tools if name in known]) if run.picked else None
-    agent = workspace.agent(
-        model=_model(workspace, run),
-        tools=picked,
-        system=run.system,
-        options=Options.read(run.options or {}),
-        runner=foreground,
-        asker=asker,
-    )
-    return Attended(
-        workspace,
-        agent,
-        None,
-        history=(*run.history, *run.messages),
-        session=_session(workspace, run),
-        cell=run.cell,
-        label=label,
-        foreground=foreground,
-        asker=asker,
-        picked=run.picked,
-        replaces=run.id,
-    )
+    order = read(paused.line, paused.prompt or "…")
+    return order, ResumedRun(workspace, order, paused, label=label, names=names, asking=asking)
 
 
 def _newest(workspace: Workspace, say: Callable[[str], object]) -> PausedRun:
@@ -92,10 +111,6 @@ def _newest(workspace: Workspace, say: Callable[[str], object]) -> PausedRun:
         others = " %agent resume list shows those of others." if runs else ""
         raise UsageError(f"No run of this notebook waits for an answer.{others}")
     return found
-
-
-def _model(workspace: Workspace, run: PausedRun) -> Model:
-    return workspace.model if run.model == workspace.model_name else workspace.open_model(run.model)
 
 
 def _session(workspace: Workspace, run: PausedRun) -> Session | None:

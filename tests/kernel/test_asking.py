@@ -198,7 +198,7 @@ def test_a_run_that_waits_survives_a_restart_of_its_kernel(home: Path) -> None:
         first.ok('script("Hello.")')
         first.ok("%%agent\nfirst words", "one")
         first.ok(SCRIPT)
-        first.start("%%agent\nsave it", "two", stdin=True)
+        first.start("%%agent answer << --max-rounds 3\nsave it", "two", stdin=True)
         first.client.get_stdin_msg(timeout=30)
     finally:
         first.stop()
@@ -214,6 +214,7 @@ def test_a_run_that_waits_survives_a_restart_of_its_kernel(home: Path) -> None:
         cell, prompts = ask(second, "a", code="%agent resume")
         assert len(prompts) == 1
         assert cell.mime("text/markdown") == ["Done, after all."]
+        assert second.value("answer.text") == "Done, after all."
         assert second.value("saved") == "[('a.md', 'hello')]"
         assert second.value("[t.key for t in ws.session.turns]") == "[None, 'two']"
         assert second.value("[m.role for m in ws.model.requests[0].messages]").count("user") == 2
