@@ -210,7 +210,10 @@ class Browser:
             await self._close_process()
         if self._process is None:
             setup = Setup(self._environ, self.downloads, self.patience, self.debugging)
-            self._process = await _started(setup, self.allowed)
+            try:
+                self._process = await _started(setup, self.allowed)
+            except UsageError as error:  # no browser here, or none that starts: a model can tell the person
+                raise ToolError(str(error)) from error
             self._recording = self.recordings.begin()
         return self._process
 

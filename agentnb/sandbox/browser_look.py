@@ -19,6 +19,19 @@ _BREATH, _LOADED, _READ = 0.1, 4, 8
 #: The longest full-page picture, in CSS pixels.
 _TALLEST = 6_000
 _LONGEST_TITLE = 500
+#: The largest page that is read as a tree: twice as many elements take several seconds.
+_ELEMENTS, _CHARACTERS = 20_000, 5_000_000
+_SIZE = "[document.getElementsByTagName('*').length, document.documentElement?.textContent.length ?? 0]"
+_BEGINNING = """(longest) => {
+  const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
+  let out = '';
+  while (out.length < longest && texts.nextNode()) {
+    const inside = texts.currentNode.parentElement?.tagName;
+    const words = texts.currentNode.data.trim();
+    if (words && inside !== 'SCRIPT' && inside !== 'STYLE' && inside !== 'TITLE') out += words + '\\n';
+  }
+  return out.slice(0, longest);
+}"""
 
 
 async def look(tabs: Tabs, *, longest: int = LONGEST_AFTER) -> Seen:
@@ -30,7 +43,7 @@ async def look(tabs: Tabs, *, longest: int = LONGEST_AFTER) -> Seen:
     page = await tabs.current()  # a popup may have come to the front
     try:
         async with asyncio.timeout(_READ):
-            tree = await page.aria_snapshot(mode="ai")
+            tree = await _tree(page, longest)
             title = await page.title()
     except (TimeoutError, Error) as error:
         if not await tabs.alive():
@@ -44,6 +57,15 @@ async def look(tabs: Tabs, *, longest: int = LONGEST_AFTER) -> Seen:
     listed = await tabs.listed()
     text = format_seen(tree, url=page.url, title=title, tabs=listed, notes=tabs.told(), longest=longest)
     return Seen(text, page.url, clean(title)[:_LONGEST_TITLE], await picture(page))
+
+
+async def _tree(page: Page, longest: int) -> str:
+    """The page's tree; of one with more elements than can be read in time, the beginning of its text."""
+    elements, characters = await page.evaluate(_SIZE)
+    if elements <= _ELEMENTS and characters <= _CHARACTERS:
+        return await page.aria_snapshot(mode="ai")
+    text = await page.evaluate(_BEGINNING, longest)
+    return f"(The page is too large for a tree: {elements:,} elements. Use browser_evaluate. It begins:)\n{text}"
 
 
 async def look_at(tabs: Tabs, ref: str | None, depth: int | None, longest: int) -> str:

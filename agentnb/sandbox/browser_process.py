@@ -112,7 +112,7 @@ async def _tabs(chromium: Chromium, setup: Setup) -> Tabs:
     )
     context.set_default_timeout(min(10, setup.patience) * 1000)
     context.set_default_navigation_timeout(setup.patience * 1000)
-    return Tabs(context, setup.downloads)
+    return Tabs(context, setup.downloads, setup.patience)
 
 
 def _why(program: str, message: str) -> str:

@@ -18,18 +18,20 @@ if TYPE_CHECKING:
 _REF = re.compile(r"(f\d+)?e\d+")
 #: What of a line a page writes is kept, in characters, and how many lines.
 _LINE, _LINES = 500, 200
-_TABS = 20
+_TABS = 10
 #: Seconds within which a page that works answers.
 _ALIVE = 1.5
 _CLOSE = 5
 
 
 class Tabs:
-    """The pages of one context. `notes` are things that happened since they were last told."""
+    """The pages of one context. `patience` is what an action may take, in seconds."""
 
-    def __init__(self, context: BrowserContext, downloads: Path) -> None:
+    def __init__(self, context: BrowserContext, downloads: Path, patience: float) -> None:
         self.context = context
+        self.patience = patience
         self.downloads = downloads
+        #: What happened since it was last told.
         self.notes: deque[str] = deque(maxlen=20)
         self.console: deque[str] = deque(maxlen=_LINES)
         #: How the next confirm and prompt dialogs are answered.
@@ -92,7 +94,11 @@ class Tabs:
             return False
         try:
             async with asyncio.timeout(_ALIVE):
+                # While a page waits for a server, nothing in it answers.
+                session = await self.context.new_cdp_session(page)
+                await session.send("Page.stopLoading")
                 await page.evaluate("1")
+                await session.detach()
         except TimeoutError:
             return False
         except _errors():
