@@ -7,13 +7,16 @@ import keyword
 import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from inspect import Parameter, Signature
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
+from agentnb.bridge import Foreground, going
 from agentnb.errors import ToolError, UsageError, nearest
+from agentnb.jobs import Run
 from agentnb.messages import JSON, Data, JSONObject, Text, ToolResult, ToolSpec
 from agentnb.passing import arguments, passing, properties, takes_variable
 from agentnb.toolbox import Listed, Toolbox
 from agentnb.tools.naming import kind
+from agentnb.transcript import Transcript
 
 #: Makes a call and waits for its result: by the name of a tool, with checked approval and a card.
 Perform: TypeAlias = Callable[[str, JSONObject], ToolResult]
@@ -27,6 +30,31 @@ _TYPES: dict[object, type] = {
     "object": dict,
 }
 _FENCE = re.compile(r"```json\s*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+
+
+class Starts(Protocol):
+    """Makes the run of one call, as `Workspace.call` does."""
+
+    def __call__(self, name: str, arguments: JSONObject, /, *, runner: Foreground) -> Run:
+        """The run; whoever asked starts it."""
+
+
+def perform(start: Starts, name: str, given: JSONObject) -> ToolResult:
+    """Make a call and wait for it, showing nothing: in a script. The tool runs on this thread."""
+    foreground = Foreground()
+    run = start(name, given, runner=foreground)
+    with going(run, foreground):
+        foreground.attend_blocked(run.done, lambda: None)
+    run.done.result()
+    return result_of(run.transcript(), name)
+
+
+def result_of(transcript: Transcript, name: str) -> ToolResult:
+    """What the one call of a run gave. Raises ToolError where it never ran."""
+    result = next((run.result for run in transcript.tools.values() if run.result), None)
+    if result is None:
+        raise ToolError(f"{name} gave no result: it was not run.")
+    return result
 
 
 def as_value(result: ToolResult, namespace: Mapping[str, object]) -> object:
@@ -75,11 +103,10 @@ def read_json(value: object) -> list[JSON] | dict[str, JSON]:
     )
 
 
-def callable_directly(toolbox: Toolbox, name: str) -> Listed:
-    """A tool that a person may call. Raises UsageError for one that there is not, and for a skill."""
-    found = toolbox.get(name)
+def checked(found: Listed) -> Listed:
+    """A tool that a person may call. Raises UsageError for a skill, which is none."""
     if kind(found.tool) == "skill":
-        raise UsageError(f"{name} is a skill: a model reads it. Ask one: %agent -t {found.name} …")
+        raise UsageError(f"{found.name} is a skill, which a model reads. Ask one: %agent -t {found.name} …")
     return found
 
 
@@ -120,13 +147,20 @@ class DirectTool:
 class DirectTools:
     """The tools as attributes and as items: `tools.add(a=1, b=2)`, `tools["mcp-time-now"]()`.
 
-    A call is checked, approved and shown as a model's is, by `perform`.
+    A call is checked, approved and shown as a model's is, by `perform`; `find` finds a tool by name or id.
     """
 
-    def __init__(self, toolbox: Toolbox, namespace: MutableMapping[str, object], perform: Perform) -> None:
+    def __init__(
+        self,
+        toolbox: Toolbox,
+        namespace: MutableMapping[str, object],
+        perform: Perform,
+        find: Callable[[str], Listed] | None = None,
+    ) -> None:
         self._toolbox = toolbox
         self._namespace = namespace
         self._perform = perform
+        self._find = find or toolbox.get
 
     def __getattr__(self, name: str) -> DirectTool:
         if name.startswith("_"):
@@ -139,7 +173,7 @@ class DirectTools:
 
     def __getitem__(self, name: str) -> DirectTool:
         """A tool by name or id. Raises UsageError, which names the nearest."""
-        return DirectTool(callable_directly(self._toolbox, name), self._namespace, self._perform)
+        return DirectTool(checked(self._find(name)), self._namespace, self._perform)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._toolbox.all())

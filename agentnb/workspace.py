@@ -33,6 +33,7 @@ from agentnb.models.options import Options
 from agentnb.panel import last_line, panel_run
 from agentnb.protocol import PanelState, PanelTool
 from agentnb.sandbox.browser import Browser
+from agentnb.sandbox.browser_tools import BrowserTools
 from agentnb.session import Session
 from agentnb.skills.shelf import SkillShelf
 from agentnb.toolbox import Toolbox
@@ -94,6 +95,7 @@ class Workspace(Lineup):
         self.tools = DirectTools(self.toolbox, self.namespace, lambda name, given: perform(self.call, name, given))
         self.toolbox.add_toolset(self.builtins)
         self.toolbox.add_toolset(self.skills)
+        self.toolbox.add_toolset(BrowserTools(self.browser))
 
     def __repr__(self) -> str:
         tools = ", ".join(self.toolbox.enabled()) or "none"

@@ -79,6 +79,7 @@ sandbox: base browser_address browser_find browser_recordings guest_boot guest_f
   browser_process bwrap channel guest interpreter jupyter_server < browser_verbs process < browser remote < \
   browser_tools sandboxes < tools
 
+mcp_toolsets
 skills: parse steps < properties validate < prompt skill < allowed files < tool < workflow < shelf
 
 bridge
@@ -102,9 +103,10 @@ lineup
 
 workspace
 
-notebook: errand options publisher console tables asking.fields undo < live orders text execute asking.view < display \
-  asking.console asking.trace asking.widget < asking.choose < attended < cell comm < lists resuming show \
-  < openapi_verb < browser_magics credential_magics magics mcp_magics model_magics skill_magics usage_magics < complete < extension < .
+notebook: errand options tool_shelf publisher console tables asking.fields undo < call_line live orders text \
+  execute asking.view < display asking.console asking.trace asking.widget < asking.choose < attended direct \
+  tool_lists < cell comm < lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
+  credential_magics magics mcp_magics model_magics skill_magics tool_magics usage_magics < complete < extension < .
 
 __init__
 
@@ -166,6 +168,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "notebook.model_magics": {"IPython"},
     "notebook.show": {"IPython"},
     "notebook.skill_magics": {"IPython"},
+    "notebook.tool_magics": {"IPython"},
     "notebook.usage_magics": {"IPython"},
     "openapi.arguments": {"jsonschema"},
     "openapi.reading": {"yaml"},

@@ -269,6 +269,25 @@ def test_one_of_a_toolset_that_is_off_can_be_on_and_new_ones_are_off() -> None:
     assert list(toolbox.enabled()) == ["alarm", "now", "later"]
 
 
+class Dangerous(Server):
+    """A toolset whose tools nobody wants unasked."""
+
+    off_by_default = True
+
+
+def test_a_toolset_may_be_off_until_somebody_wants_it() -> None:
+    toolbox = box()
+    toolbox.add_toolset(Dangerous("built-in", ["bash", "python"]))
+    assert toolbox.enabled() == {}
+    assert [each.name for each in toolbox.pick(["built-in"])] == ["bash", "python"]
+    assert [each.name for each in toolbox.pick(["python"])] == ["python"]
+    toolbox.enable("bash", True)
+    assert list(toolbox.enabled()) == ["bash"]
+    assert toolbox.discard(["bash"]).skipped == ("bash",)
+    toolbox.add_toolset(Dangerous("built-in", ["bash", "python"]))
+    assert toolbox.enabled() == {}
+
+
 def test_tools_are_listed_by_kind() -> None:
     toolbox = box(search=search)
     toolbox.add_toolset(Server("web", ["open"]))

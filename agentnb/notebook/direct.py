@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from agentnb.bridge import Foreground, going
-from agentnb.direct import as_value, callable_directly, read_json
+from agentnb.direct import as_value, read_json, result_of
 from agentnb.errors import AgentnbError, ToolError, UsageError
 from agentnb.jobs import Run
 from agentnb.messages import JSONObject, ToolResult
@@ -66,21 +66,18 @@ class DirectCall:
                 failed.transcript = transcript
             raise failed
         self._keep(transcript)
-        result = next((run.result for run in transcript.tools.values() if run.result), None)
-        if result is None:
-            raise ToolError(f"{self._name} gave no result: it was not run.")
-        return result
+        return result_of(transcript, self._name)
 
 
-def find(workspace: Workspace, name: str) -> Listed:
-    """A tool that a person may call; toolsets that are not ready yet are made so. Raises UsageError."""
+def known(workspace: Workspace, name: str) -> Listed:
+    """A tool by name or id; toolsets that are not ready yet are made so to find it. Raises UsageError."""
     try:
-        return callable_directly(workspace.toolbox, name)
+        return workspace.toolbox.get(name)
     except UsageError:
         for toolset in workspace.toolbox.toolsets():
             with contextlib.suppress(AgentnbError):  # one that does not start is none that has it
                 wait_for(workspace, partial(workspace.toolbox.ready, [toolset]))
-                return callable_directly(workspace.toolbox, name)
+                return workspace.toolbox.get(name)
         raise
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from IPython.display import display
 
 from agentnb import render
-from agentnb.errors import UsageError, nearest
 from agentnb.messages import (
     Audio,
     Data,
@@ -28,7 +27,6 @@ from agentnb.models.estimate import estimate
 from agentnb.notebook.tables import Table
 from agentnb.render import calls
 from agentnb.transcript import answered
-from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
     from agentnb.notebook.cell import CellRun
@@ -47,28 +45,6 @@ def text_in_place(words: str) -> None:
 def table(made: Table, mask: Callable[[str], str]) -> None:
     """Show a table, without secrets."""
     display(made.masked(mask))  # type: ignore[no-untyped-call]  # IPython has no types here
-
-
-def tools(workspace: Workspace) -> None:
-    """The tools, one a line, with what they do."""
-    known = workspace.toolbox.all()
-    if not known:
-        text("No tools yet. Write a function with type hints and a docstring, then: %tool FUNCTION")
-        return
-    enabled = workspace.toolbox.enabled()
-    width = max(map(len, known))
-    for name, tool in known.items():
-        first = workspace.toolbox.description(tool).partition("\n")[0]
-        text(f"{'on ' if name in enabled else 'off'}  {name:<{width}}  {first}")
-
-
-def tool(workspace: Workspace, name: str) -> None:
-    """What the model is told of one tool. Raises UsageError for an unknown one."""
-    known = workspace.toolbox.all()
-    if name not in known:
-        raise UsageError(f"No tool {name!r}.{nearest(name, known)} %tool lists them.")
-    spec = known[name].spec(workspace.namespace)
-    text(f"{spec.name}: {spec.description}\n{json.dumps(spec.parameters, indent=2, ensure_ascii=False)}")
 
 
 def dry_run(run: CellRun) -> None:

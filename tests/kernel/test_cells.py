@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -214,8 +215,8 @@ def test_a_terminal_lets_a_cell_have_its_lines(kernel: Kernel) -> None:
 
 def test_a_tool_that_cannot_be_described_is_named_and_the_others_are_listed(kernel: Kernel) -> None:
     kernel.ok("@tool\ndef bad(x: 'Nowhere'):\n    'B'\n@tool\ndef good():\n    'G'")
-    listed = kernel.ok("%tool").stdout
-    assert "good  G" in listed
+    [listed] = kernel.ok("%tool").mime("text/plain")
+    assert re.search(r"on +good +notebook +always +G", listed)
     assert "Tool 'bad', parameter 'x'" in listed
     model(kernel, "'never'")
     assert "Tool 'bad', parameter 'x'" in (kernel.run("%%agent\nhi").error or "")
@@ -234,11 +235,11 @@ def test_a_tool_cell_defines_and_registers(kernel: Kernel) -> None:
     cell = kernel.ok("%%tool\ndef half(x: float) -> float:\n    'Halve it.'\n    return x / 2\nunit = 'kg'")
     assert cell.stdout == "half: ready as a tool.\n"
     assert kernel.value("half(3), unit, list(ws.toolbox.enabled())") == "(1.5, 'kg', ['half'])"
-    assert "on   half  Halve it." in kernel.ok("%tool").stdout
+    assert re.search(r"on +half +notebook +always +Halve it\.", kernel.ok("%tool").mime("text/plain")[0])
     kernel.ok("%tool off half")
-    assert "off  half" in kernel.ok("%tool").stdout
-    kernel.ok("%tool rm half")
-    assert "No tools yet" in kernel.ok("%tool").stdout
+    assert re.search(r"off +half", kernel.ok("%tool").mime("text/plain")[0])
+    assert kernel.ok("%tool rm half").stdout == "deleted: half\n"
+    assert "No tools yet" in kernel.ok("%tool").mime("text/plain")[0]
 
 
 def test_a_tool_cell_that_fails_registers_nothing(kernel: Kernel) -> None:

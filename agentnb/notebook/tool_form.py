@@ -1,0 +1,201 @@
+"""`%tool form`: a tool's arguments as a form in the notebook, for as many calls as one likes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from agentnb import render
+from agentnb.bridge import Foreground
+from agentnb.direct import as_value, checked
+from agentnb.errors import AgentnbError, UsageError
+from agentnb.messages import JSONObject, Text, ToolSpec
+from agentnb.notebook import call_line, direct, show
+from agentnb.notebook.asking.choose import NotebookAsker
+from agentnb.notebook.asking.widget import AskWidget, ask_widget
+from agentnb.notebook.display import IPythonPublisher, default_mode, make_display
+from agentnb.notebook.publisher import MaskedPublisher, Publisher
+from agentnb.render.terminal import one_line
+from agentnb.tools.base import Choice, Question, Reply
+from agentnb.transcript import Transcript
+from agentnb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+_RUN = Choice("run", "Run", "primary", fields=True)
+#: Displays for a call's card, its pictures and its last line: outside a running cell no new ones can be made.
+_SLOTS = 10
+_EMPTY: dict[str, object] = {"text/html": "", "text/plain": ""}
+
+
+class Slots:
+    """A publisher over displays that are there already: the n-th new one goes into the n-th of them."""
+
+    def __init__(self, publisher: Publisher, count: int) -> None:
+        self._publisher = publisher
+        self._ids = [f"agentnb-form-{uuid.uuid4().hex[:12]}" for _ in range(count)]
+        self._taken: dict[str, int] = {}
+
+    def open(self) -> None:
+        """Make the displays, empty, in the cell that runs now."""
+        for display_id in self._ids:
+            self._publisher.show(_EMPTY, {}, display_id=display_id, update=False)
+
+    def clear(self) -> None:
+        """Empty those that were used."""
+        for at in set(self._taken.values()):
+            self._publisher.show(_EMPTY, {}, display_id=self._ids[at], update=True)
+        self._taken.clear()
+
+    def show(self, data: dict[str, object], metadata: dict[str, object], *, display_id: str, update: bool) -> None:
+        """Show a bundle in its slot; what does not fit goes into the last one."""
+        del update  # they are all there
+        at = self._taken.setdefault(display_id, min(len(self._taken), len(self._ids) - 1))
+        self._publisher.show(data, metadata, display_id=self._ids[at], update=True)
+
+    def write(self, text: str) -> None:
+        """To standard output, as any publisher."""
+        self._publisher.write(text)
+
+
+class Form:
+    """One form: each Run is a call like a model's, its card below. Make and show it in a cell that runs."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        publisher: Publisher,
+        name: str,
+        spec: ToolSpec,
+        *,
+        variable: str | None,
+        cell: str | None,
+    ) -> None:
+        self._workspace = workspace
+        self._publisher = publisher
+        self._name = name
+        self._hint = call_line.example(name, spec)
+        self._variable = variable
+        self._cell = cell
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._id = f"agentnb-form-{uuid.uuid4().hex[:12]}"
+        self._asked = Slots(publisher, 1)
+        self._cards = Slots(publisher, _SLOTS)
+        question = Question(f"Call {name}", (Text(spec.description),), dict(spec.parameters), {}, (_RUN,))
+        self._widget: AskWidget = ask_widget(question, self.submit, mask=workspace.mask)
+
+    def show(self) -> None:
+        """Show it, with room below for questions and cards."""
+        bundle = {**self._widget.bundle, "text/plain": f"A form for {self._name}. Without widgets: {self._hint}"}
+        self._publisher.show(bundle, {}, display_id=self._id, update=False)
+        self._asked.open()
+        self._cards.open()
+
+    def submit(self, reply: Reply) -> None:
+        """Call the tool with what was filled in. Safe from any thread; the call runs once the kernel is free."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and the kernel with it
+            self._loop.call_soon_threadsafe(self._begin, dict(reply.values or {}))
+
+    def close(self) -> None:
+        """Take it out of the front end; calls in progress end."""
+        for task in self._tasks:
+            task.cancel()
+        # The display first: a front end must not be left with a widget that is gone.
+        kept: dict[str, object] = {"text/plain": f"The form for {self._name} is closed. {self._hint}"}
+        self._publisher.show(kept, {}, display_id=self._id, update=True)
+        self._widget.close()
+
+    def _begin(self, values: JSONObject) -> None:
+        task = self._loop.create_task(self._call(values))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _call(self, values: JSONObject) -> None:
+        try:
+            note = await self._called(values)
+        except AgentnbError as error:
+            self._widget.ready(one_line(str(error), 300), wrong=True)
+        else:
+            self._widget.ready(note)
+
+    async def _called(self, values: JSONObject) -> str:
+        workspace, foreground = self._workspace, Foreground()
+        self._asked.clear()
+        self._cards.clear()
+        asker = NotebookAsker(foreground, self._asked, way="widget", mask=workspace.mask)
+        provenance = render.Provenance(f"%tool form {self._name}")
+        display = make_display("live", self._cards, provenance)
+        run = direct.DirectCall(
+            workspace, self._name, values, foreground=foreground, asker=asker, label="form", keep=self._remember
+        )
+        value = as_value(await run.attend(display), workspace.namespace)
+        if self._variable is None:
+            return "Done."
+        workspace.namespace[self._variable] = value
+        return f"Done: the result is in {self._variable}."
+
+    def _remember(self, transcript: Transcript) -> None:
+        self._workspace.session.record(self._cell, transcript.messages)
+
+
+class Forms:
+    """The forms of a notebook, one to a cell."""
+
+    def __init__(self, shell: InteractiveShell, workspace: Workspace) -> None:
+        self._shell = shell
+        self._workspace = workspace
+        self._open: dict[str | None, Form] = {}
+
+    def open(self, line: str, cell: str | None) -> None:
+        """Show a form for the tool that a line names; where there are no widgets, what to write instead."""
+        name, variable = _read(line)
+        listed = checked(direct.known(self._workspace, name))
+        spec = listed.tool.spec(self._workspace.namespace)
+        publisher = MaskedPublisher(IPythonPublisher(self._shell), self._workspace.mask)
+        self._close(cell)
+        if not self._draws():
+            show.text(f"There are no forms here. Write: {call_line.example(listed.name, spec)}")
+            return
+        form = Form(self._workspace, publisher, listed.name, spec, variable=variable, cell=cell)
+        form.show()
+        self._open[cell] = form
+
+    def _draws(self) -> bool:
+        """Whether a front end may draw a widget, and a click could be handled."""
+        if getattr(self._shell, "kernel", None) is None or self._asks_otherwise():
+            return False
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return False
+        return True
+
+    def _asks_otherwise(self) -> bool:
+        environ = self._workspace.environ
+        asked = environ.get("AGENTNB_ASK", "").strip().lower()
+        return asked in ("input", "nobody") or default_mode(environ, self._shell) != "live"
+
+    def _close(self, cell: str | None) -> None:
+        form = self._open.pop(cell, None)
+        if form is not None:
+            form.close()
+
+    def close(self) -> None:
+        """Take all forms away."""
+        for cell in list(self._open):
+            self._close(cell)
+
+
+def _read(line: str) -> tuple[str, str | None]:
+    words: Sequence[str] = line.split()
+    match words:
+        case [name]:
+            return name, None
+        case [name, "-o" | "--out", variable] if variable.isidentifier():
+            return name, variable
+    raise UsageError(f"%tool form takes the name of a tool, and -o VAR for its results; not {line[:60]!r}.")
