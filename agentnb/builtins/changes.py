@@ -134,7 +134,7 @@ class Snapshot:
         found: dict[str, Mutated] = {}
         unchecked = []
         for name, copies in self._copies.items():
-            if time.monotonic() > until:
+            if copies and time.monotonic() > until:
                 unchecked.append(name)
                 continue
             for copy in copies:

@@ -109,7 +109,8 @@ def _same_pairs(was: tuple[list[object], list[object]], value: dict[object, obje
 
 def _refill_dict(value: dict[object, object], was: tuple[list[object], list[object]]) -> None:
     value.clear()
-    value.update(zip(*was, strict=True))
+    for key, held in zip(*was, strict=True):  # not update: a Counter counts there
+        value[key] = held
 
 
 def _same_set(was: set[object], value: set[object]) -> bool:
@@ -159,6 +160,8 @@ def _same_frame(was: Any, value: Any) -> bool:
 
 def _put_frame(value: Any, was: Any) -> None:
     value._update_inplace(was)
+    if type(value).__name__ == "Series":
+        value.name = was.name
 
 
 def _same_polars(was: Any, value: Any) -> bool:

@@ -74,7 +74,9 @@ class Folder:
 
     def exists(self, path: str) -> bool:
         """Whether there is something at `path`. Raises ToolError for one outside the folder."""
-        return self.resolve(path).exists()
+        real = self.resolve(path)
+        with self._told(path, real):
+            return real.exists()
 
     def write(self, path: str, content: bytes) -> Path:
         """Write a file at one blow, and make the folders it needs; gives its real path. Raises ToolError."""
@@ -138,8 +140,8 @@ class Folder:
         except NotADirectoryError:
             raise ToolError(f"{path!r} leads through something that is no folder") from None
         except OSError as error:
-            reason = "a symlink was put in its way" if error.errno == errno.ELOOP else error.strerror or str(error)
-            raise ToolError(f"{path!r} cannot be opened: {reason}") from None
+            reason = "a symlink leads nowhere, or was put in its way" if error.errno == errno.ELOOP else error.strerror or str(error)
+            raise ToolError(f"{path[:200]!r} cannot be opened: {reason}") from None
 
 
 def _mode(name: str, parent: int | None) -> int | None:
