@@ -25,7 +25,7 @@ class PausedRun:
 
     `when` is in seconds since 1970, `cell` the id of the cell that asked. `messages` is the turn of this run, `history`
     what was said before it in the session. `line` is what stood beside `%%agent`, `tools` are the names of what it was
-    offered, `options` says how the model generates.
+    offered, `asked` those that a person was asked about; `options` says how the model generates.
     """
 
     id: str
@@ -38,6 +38,7 @@ class PausedRun:
     line: str = ""
     system: str | None = None
     tools: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     options: JSONObject | None = None
     session: str | None = None
 

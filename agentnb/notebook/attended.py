@@ -121,6 +121,7 @@ class Attended:
             line=self._line,
             system=agent.system,
             tools=tools,
+            asked=tuple(c.name for m in so_far.messages for c in m.calls if so_far.tools[c.id].status == "asked"),
             options=json.loads(json.dumps(options, default=str)),
             session=self.session.id if self.session else None,
         )

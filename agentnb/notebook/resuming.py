@@ -18,6 +18,7 @@ from agentnb.paused import PausedRun, PausedRuns
 from agentnb.prompting import Filled
 from agentnb.render.terminal import one_line
 from agentnb.session import Session
+from agentnb.tools.base import traits
 from agentnb.transcript import unanswered
 from agentnb.workspace import Workspace
 
@@ -99,8 +100,17 @@ def resumed(
         )
     if missing := [name for name in paused.tools if name not in known]:
         say(f"Not here any more: {', '.join(missing)}. The run goes on without.")
+    for name in paused.asked:
+        _ask_again(workspace, name)
     order = read(paused.line, paused.prompt or "…")
     return order, ResumedRun(workspace, order, paused, label=label, names=names, asking=asking)
+
+
+def _ask_again(workspace: Workspace, name: str) -> None:
+    """What a person was asked about does not run unasked, even where the rule that said so ended with its kernel."""
+    known = traits(workspace.toolbox.get(name).tool)
+    if workspace.policy.rule(known.id) is None and known.approval == "always":
+        workspace.policy.remember(known.id, "ask")
 
 
 def _newest(workspace: Workspace, say: Callable[[str], object]) -> PausedRun:

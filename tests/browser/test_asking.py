@@ -45,6 +45,12 @@ form = ask_widget(question, replies.append)
 form"""
 
 
+def dark(lab: Lab, on: bool) -> None:
+    """Change the theme, and wait until JupyterLab has drawn itself anew."""
+    lab.dark(on)
+    expect(lab.page.locator("#jupyterlab-splash")).to_have_count(0)
+
+
 def test_a_form_says_what_is_wrong_and_gives_typed_values(lab: Lab) -> None:
     lab.open(
         "form.ipynb",
@@ -70,8 +76,9 @@ def test_a_form_says_what_is_wrong_and_gives_typed_values(lab: Lab) -> None:
     expect(form.get_by_role("alert").filter(has_text="At least 1.")).to_be_visible()
     expect(form.get_by_role("alert").filter(has_text="A JSON list")).to_be_visible()
     lab.screenshot("form-light", form)
-    lab.dark()
+    dark(lab, True)
     lab.screenshot("form-dark", form)
+    dark(lab, False)
     form.get_by_label("pieces").fill("3")
     form.get_by_label("tags").fill('["a", {"b": null}]')
     form.get_by_label("weight").fill("1.5e3")
@@ -153,12 +160,6 @@ def begun(lab: Lab, name: str, turns: str = '[reports.edit], "The report says it
     lab.page.evaluate(SILENTLY, BEGIN % turns)
     lab.run(1, wait=False)
     return question(lab)
-
-
-def dark(lab: Lab, on: bool) -> None:
-    """Change the theme, and wait until JupyterLab has drawn itself anew."""
-    lab.dark(on)
-    expect(lab.page.locator("#jupyterlab-splash")).to_have_count(0)
 
 
 def answered(lab: Lab) -> Locator:
