@@ -110,7 +110,7 @@ def _same_pairs(was: tuple[list[object], list[object]], value: dict[object, obje
 def _refill_dict(value: dict[object, object], was: tuple[list[object], list[object]]) -> None:
     value.clear()
     for key, held in zip(*was, strict=True):  # not update: a Counter counts there
-        value[key] = held
+        value[key] = held  # noqa: PERF403  it is the user's own dict
 
 
 def _same_set(was: set[object], value: set[object]) -> bool:

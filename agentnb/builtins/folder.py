@@ -140,7 +140,8 @@ class Folder:
         except NotADirectoryError:
             raise ToolError(f"{path!r} leads through something that is no folder") from None
         except OSError as error:
-            reason = "a symlink leads nowhere, or was put in its way" if error.errno == errno.ELOOP else error.strerror or str(error)
+            looped = error.errno == errno.ELOOP
+            reason = "a symlink leads nowhere, or was put in its way" if looped else error.strerror or str(error)
             raise ToolError(f"{path[:200]!r} cannot be opened: {reason}") from None
 
 

@@ -72,8 +72,8 @@ class _Reader(HTMLParser):
                 self._lists.pop()
             case "pre":
                 self._verbatim = max(0, self._verbatim - 1)
-        if tag in _BLOCKS:
-            self._out.append("\n" if tag in _LINES else "\n\n")
+        if tag in _BLOCKS - _LINES:
+            self._out.append("\n\n")
 
     def handle_data(self, data: str) -> None:
         if self._in_title:

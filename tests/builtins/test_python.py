@@ -96,7 +96,7 @@ async def test_what_is_not_python_is_refused_before_anything_runs(call: Call, co
 
 @pytest.mark.parametrize("code", ["import sys; sys.exit(3)", "raise SystemExit", "quit_ = exit; raise SystemExit(1)"])
 async def test_exit_ends_the_code_and_nothing_else(call: Call, code: str) -> None:
-    with pytest.raises(ToolError, match="SystemExit|NameError"):
+    with pytest.raises(ToolError, match=r"SystemExit|NameError"):
         await call(Python(), {}, code=code)
 
 
