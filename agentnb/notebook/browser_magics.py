@@ -64,12 +64,12 @@ class BrowserMagics(Magics):
         _display(wait_for(self.workspace, lambda: browser.see() if url is None else browser.open(url)))
 
     def _switch(self, on: bool) -> None:
-        tools = BrowserTools(self.workspace.browser)
+        toolbox = self.workspace.toolbox
+        toolbox.enable(BrowserTools.name, on)
         if on:
-            self.workspace.toolbox.add_toolset(tools)
-            show.text(f"Models are offered the browser: {len(tools.known())} tools. Those that act ask you first.")
+            count = len(toolbox.match(BrowserTools.name))
+            show.text(f"Models are offered the browser: {count} tools. Those that act ask you first.")
         else:
-            self.workspace.toolbox.remove_toolset(tools.name)
             show.text("Models are not offered the browser.")
 
 
