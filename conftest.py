@@ -15,8 +15,14 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent
-#: Directories whose tests need the thing that the marker names.
-MARKED = {"tests/browser": "browser", "tests/kernel": "kernel", "notebooks": "kernel"}
+#: Directories and files whose tests need the thing that the marker names.
+MARKED = {
+    "tests/browser": "browser",
+    "tests/kernel": "kernel",
+    "notebooks": "kernel",
+    "tests/sandbox/test_escapes.py": "sandbox",
+    "tests/sandbox/test_sandbox_contract.py": "sandbox",
+}
 
 
 def _marker(path: Path) -> str | None:
@@ -90,3 +96,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for family, found in sorted(counts.items()):
             said = ", ".join(f"{count} {outcome}" for outcome, count in found.items())
             terminalreporter.write_line(f"{family:<14} {said}")
+    for title, rows in sorted(_tables(terminalreporter).items()):
+        terminalreporter.section(title, sep="-")
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            terminalreporter.write_line("  ".join(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+def _tables(terminalreporter: pytest.TerminalReporter) -> dict[str, list[list[str]]]:
+    """What tests recorded for a table, row by row: `record_property("table:TITLE", [cell, …])`."""
+    tables: dict[str, list[list[str]]] = {}
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, row in getattr(report, "user_properties", ()):
+                if name.startswith("table:"):
+                    tables.setdefault(name.removeprefix("table:"), []).append(row)
+    return tables

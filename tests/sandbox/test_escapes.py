@@ -1,0 +1,268 @@
+"""Code in the sandbox tries to get out, or to take the machine down; every attempt is refused. Printed as a table."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from agentnb.errors import SandboxError
+from agentnb.sandbox import seccomp
+from agentnb.sandbox.base import GIB, MIB, Execution, Limits
+from agentnb.sandbox.bwrap import Bubblewrap
+from agentnb.sandbox.launch import Local
+from agentnb.sandbox.process import ProcessSandbox
+from tests.sandbox.attempts import ATTEMPTS, PRELUDE, Attempt
+from tests.sandbox.conftest import Box, needs_bwrap, started
+
+pytestmark = needs_bwrap
+
+TABLE = "table:escape attempts"
+SECRET = "the host's own words"
+VARIABLE = "AGENTNB_TEST_SECRET"
+LIMITS = Limits(memory=GIB, disk=128 * MIB, output=MIB, processes=128)
+Record = Callable[[str, object], None]
+
+
+@dataclass
+class Host:
+    """Things of the host that an attempt is after."""
+
+    names: dict[str, object] = field(default_factory=dict)
+    udp: socket.socket = field(default_factory=lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
+    """Files, sockets, a process, an environment variable and an inheritable descriptor, all of the host."""
+    host = Host()
+    with ExitStack() as stack:
+        folder = tmp_path_factory.mktemp("host")
+        secret, shm = folder / "secret", Path(f"/dev/shm/agentnb-{os.getpid()}")
+        for path in (secret, shm):
+            path.write_text(SECRET)
+            path.chmod(0o644)
+        stack.callback(shm.unlink)
+        os.environ[VARIABLE] = SECRET
+        stack.callback(os.environ.pop, VARIABLE)
+        opened = stack.enter_context(open(secret, "rb"))
+        os.set_inheritable(opened.fileno(), True)
+        sleeper = stack.enter_context(subprocess.Popen(["sleep", "600"]))
+        stack.callback(sleeper.kill)
+        abstract = f"agentnb-{os.getpid()}"
+        tcp = stack.enter_context(_listening(socket.AF_INET, ("127.0.0.1", 0)))
+        stack.enter_context(_listening(socket.AF_UNIX, f"{folder}/s"))
+        stack.enter_context(_listening(socket.AF_UNIX, f"\0{abstract}"))
+        stack.enter_context(host.udp)
+        host.udp.bind(("127.0.0.1", 0))
+        threading.Thread(target=_echo, args=(host.udp,), daemon=True).start()
+        _, calls, checked = seccomp._MACHINES[platform.machine()]
+        host.names = {
+            **calls, **checked, "secret": str(secret), "home": os.path.expanduser("~"), "variable": VARIABLE,
+            "beside": str(Path(__file__)), "pid": sleeper.pid, "tcp": tcp.getsockname()[1], "unix": f"{folder}/s",
+            "udp": host.udp.getsockname()[1], "abstract": abstract, "shm": str(shm),
+        }  # fmt: skip
+        yield host
+        assert sleeper.poll() is None, "a process of the host was ended from inside"
+
+
+@contextmanager
+def _listening(family: int, address: object) -> Iterator[socket.socket]:
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                connection.sendall(b"welcome")
+                connection.close()
+
+    with socket.socket(family, socket.SOCK_STREAM) as server:
+        server.bind(address)  # type: ignore[arg-type]  # tuple or text, by family
+        server.listen()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+def _echo(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            data, sender = server.recvfrom(100)
+            server.sendto(b"heard " + data, sender)
+
+
+@pytest.fixture(scope="module")
+def box(host: Host) -> Iterator[Box]:
+    yield from started(Bubblewrap(), LIMITS)
+
+
+@pytest.fixture(scope="module")
+def outside(host: Host) -> Iterator[Box]:
+    """The same without bubblewrap: what is refused inside gets through here."""
+    yield from started(Local(), LIMITS)
+
+
+def _said(run: Execution) -> str:
+    """What an attempt printed."""
+    assert run.error is None, run.error
+    said = run.stdout.strip()
+    assert said, "the attempt said nothing"
+    return said.splitlines()[-1]
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
+def test_an_attempt_to_get_out_is_refused(attempt: Attempt, box: Box, host: Host, record_property: Record) -> None:
+    said = _said(box.run(PRELUDE + attempt.code.format(**host.names)))
+    record_property(TABLE, [attempt.name, attempt.how, said[:60]])
+    assert not said.startswith("got"), said
+    assert SECRET not in said
+
+
+@pytest.mark.parametrize("attempt", [each for each in ATTEMPTS if each.control], ids=lambda attempt: attempt.name)
+def test_the_same_gets_through_where_there_is_no_sandbox(attempt: Attempt, outside: Box, host: Host) -> None:
+    said = _said(outside.run(PRELUDE + attempt.code.format(**host.names)))
+    if not said.startswith("got"):
+        pytest.skip(f"refused by this machine itself: {said}")
+
+
+def test_a_link_to_a_host_file_reads_nothing_of_it(box: Box, host: Host, record_property: Record) -> None:
+    secret = str(host.names["secret"])
+    box.shell(f"ln -sf {secret} ~/link")
+    with pytest.raises(SandboxError) as refused:
+        box.wait(lambda sandbox: sandbox.files.read("link"))
+    record_property(TABLE, ["symlink", "a link to a host file, then download it", str(refused.value)[:60]])
+
+
+def test_a_link_that_is_swapped_while_it_is_read_reads_nothing_of_the_host(
+    box: Box, host: Host, record_property: Record
+) -> None:
+    swap = "while true; do ln -sfn {0} ~/raced; rm -f ~/raced; echo mine > ~/raced; done"
+    racing = box.wait(lambda sandbox: sandbox.processes.start(swap.format(host.names["secret"])))
+    seen = set()
+    for _ in range(60):
+        with suppress(SandboxError):
+            seen.add(box.wait(lambda sandbox: sandbox.files.read("raced")))
+    box.wait(lambda sandbox: sandbox.processes.kill(racing.pid))
+    assert seen <= {b"mine\n", b""}
+    record_property(TABLE, ["symlink race", "swap file and link while it is downloaded", "only its own file was read"])
+
+
+def _attack(box: Box, code: str, **options: object) -> tuple[Execution, float]:
+    """Run an attack; gives its end, and the longest time that the host's own loop was held up meanwhile."""
+    options.setdefault("timeout", 5)
+    gaps: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            begun = time.monotonic()
+            await asyncio.sleep(0.02)
+            gaps.append(time.monotonic() - begun)
+
+    ticking = asyncio.run_coroutine_threadsafe(tick(), box.loop.loop)
+    run = box.run(code, **options)
+    ticking.cancel()
+    return run, max(gaps, default=0.0)
+
+
+def _answers(box: Box) -> None:
+    """Within a second after an attack, a sandbox runs code again (a new one, where the old one was ended)."""
+    begun = time.monotonic()
+    assert box.run("print('here')", timeout=20).stdout.endswith("here\n")
+    assert time.monotonic() - begun < 5
+
+
+ATTACKS = [
+    ("fork bomb", "while True: os.fork()", "import os\nwhile True: os.fork()", {}, "ProcessLimit"),
+    ("fork bomb in a shell", ":(){ :|:& };:", ":(){ :|:& };:; sleep 60", {"language": "shell", "timeout": 1},
+     "Timeout"),
+    ("thread bomb", "threads until there are no more", """
+import threading, time
+while True: threading.Thread(target=time.sleep, args=(30,), daemon=True).start()
+""", {}, "RuntimeError"),
+    ("10 GB of memory", "bytearray(10 GB)", "x = bytearray(10 * 10**9)", {}, "MemoryError"),
+    ("10 GB shared between processes", "mmap without a file, then fork", """
+import mmap; m = mmap.mmap(-1, 10 * 10**9); m.write(b"x" * 10**9)
+""", {}, "OSError"),
+    ("memory of many processes", "20 processes of 200 MB", """
+import os, time
+for _ in range(20):
+    if os.fork() == 0: x = bytearray(os.urandom(1) * 200_000_000); time.sleep(60); os._exit(0)
+time.sleep(60)
+""", {}, "SandboxEnded"),
+    ("fill the disk", "write 10 GB into files", """
+for n in range(1000):
+    with open(f"f{n}", "wb") as f: f.write(bytes(10_000_000))
+""", {}, "OSError"),
+    ("one file of 10 GB", "truncate -s 10G", "open('big', 'wb').truncate(10 * 10**9)", {}, "OSError"),
+    ("fill /dev/shm", "write 10 GB into /dev/shm", """
+for n in range(1000): open(f"/dev/shm/f{n}", "wb").write(bytes(10_000_000))
+""", {}, "OSError"),
+    ("endless loop", "while True: pass", "while True: pass", {"timeout": 1}, "Timeout"),
+    ("loop that will not stop", "ignore SIGINT, then loop", """
+import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
+while True: pass
+""", {"timeout": 1}, "Timeout"),
+    ("10 GB of output", "print() without end", "while True: print('x' * 100_000)", {}, "OutputLimit"),
+    ("output in a shell", "yes", "yes", {"language": "shell"}, "OutputLimit"),
+    ("kill everyone", "kill(-1, SIGKILL)", "import os, signal; os.kill(-1, signal.SIGKILL)", {}, "SandboxEnded"),
+    ("end the keeper", "kill the program that serves the sandbox", "import os; os.kill(os.getppid(), 9)", {},
+     "SandboxEnded"),
+    ("write past the keeper", "write bytes to descriptor 1 without end", """
+import os
+while True: os.write(1, b"\\xff" * 65536)
+""", {}, "OutputLimit"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "how", "code", "options", "expected"), ATTACKS, ids=[each[0] for each in ATTACKS])
+def test_an_attack_on_the_machine_ends_in_a_clear_result(
+    name: str, how: str, code: str, options: dict[str, object], expected: str, box: Box, record_property: Record
+) -> None:
+    run, gap = _attack(box, code, **options)
+    assert run.error is not None
+    record_property(TABLE, [name, how, f"{run.error.name}: {run.error.message}"[:60]])
+    assert run.error.name == expected, run.error
+    assert gap < 1, "the host was held up"
+    _answers(box)
+    if "bomb" in name:  # what it started is still there
+        box.wait(lambda sandbox: sandbox.delete_context("main"))
+    box.shell("rm -rf ~/* /dev/shm/*")
+
+
+def test_nothing_of_a_sandbox_is_left_when_it_is_closed(tmp_path: Path) -> None:
+    for box in started(Bubblewrap(), LIMITS):
+        assert isinstance(box.sandbox, ProcessSandbox)
+        box.wait(lambda sandbox: sandbox.processes.start("setsid sleep 4242 & setsid nohup sleep 4242"))
+        pid = box.sandbox.pid
+        assert pid is not None
+    assert not Path(f"/proc/{pid}").exists()
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+    assert b"sleep\x004242\x00" not in commands
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_user_without_privileges_has_the_same_sandbox(record_property: Record) -> None:
+    # A Python that everybody may read: this user cannot enter root's home.
+    script = "import os; os.setgid(65534); os.setuid(65534); os.execv('/usr/bin/bwrap', ['bwrap', *os.sys.argv[1:]])"
+    argv = Bubblewrap().launch(LIMITS).argv
+    assert "--cap-add" in argv
+    tried = subprocess.run(
+        [sys.executable, "-c", script, "--unshare-all", "--uid", "1000", "--gid", "1000", "--ro-bind", "/usr", "/usr",
+         "--symlink", "usr/lib", "/lib", "--symlink", "usr/lib64", "/lib64", "--", "/usr/bin/id", "-u"],
+        capture_output=True, text=True, check=False, timeout=20,
+    )  # fmt: skip
+    if tried.returncode:
+        pytest.skip(f"this machine gives namespaces to root only: {tried.stderr.strip()}")
+    assert tried.stdout == "1000\n"
