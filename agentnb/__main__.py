@@ -1,8 +1,9 @@
-"""The `agentnb` command: fetch a built-in model, run a notebook in the terminal."""
+"""The `agentnb` command: fetch a built-in model, run a notebook in the terminal, serve tools to other programs."""
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.util
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from agentnb import __version__
 from agentnb.errors import AgentnbError, ConnectionFailed, MissingExtra, UsageError
+from agentnb.mcp_toolsets import TOOLSETS, Served, serve_toolset
 from agentnb.models import weights
 from agentnb.notebook import execute
 from agentnb.notebook.console import Console
@@ -20,15 +22,21 @@ from agentnb.notebook.console import Console
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit status: 0, 1 where a cell or the fetching failed, 2 for wrong usage."""
     options = _parser().parse_args(argv)
-    console = Console(sys.stdout)
     try:
-        return _pull(options.model, console) if options.command == "pull" else _run(options, console)
+        return _do(options)
     except AgentnbError as error:
         sys.stderr.write(f"agentnb: {error}\n")
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         sys.stderr.write("agentnb: stopped.\n")
         return 130
+
+
+def _do(options: argparse.Namespace) -> int:
+    if options.command == "mcp":
+        return _mcp(options)
+    console = Console(sys.stdout)
+    return _pull(options.model, console) if options.command == "pull" else _run(options, console)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,7 +50,18 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--model", metavar="NAME", help="provider:model that answers; default: $AGENTNB_MODEL")
     run.add_argument("--fallback", metavar="NAME", help="what answers where a local model cannot be had")
     run.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
+    mcp = commands.add_parser("mcp", help="serve tools to an MCP client, which starts this", description=_mcp.__doc__)
+    about = "; ".join(f"{name}: {row.about}" for name, row in TOOLSETS.items())
+    mcp.add_argument("toolset", choices=TOOLSETS, metavar="TOOLSET", help=about)
+    mcp.add_argument("--network", action="store_true", help="let the code in the sandbox reach the network")
+    mcp.add_argument("--unsafe", action="store_true", help="run the code in a plain subprocess, which nothing locks up")
     return parser
+
+
+def _mcp(options: argparse.Namespace) -> int:
+    """Serve a toolset over the standard streams by the Model Context Protocol, until the client goes."""
+    asyncio.run(serve_toolset(options.toolset, Served(options.network, options.unsafe)))
+    return 0
 
 
 def _pull(model: str, console: Console) -> int:

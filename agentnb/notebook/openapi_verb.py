@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from agentnb.errors import UsageError, nearest
 from agentnb.notebook import show
@@ -52,22 +53,20 @@ def openapi(workspace: Workspace, line: str) -> None:
         raise UsageError(
             f"What is {options.rest[:60]!r}? Write: %tool openapi SPEC [options]. See %tool openapi --help"
         )
-    only, tags = options.many("only"), options.many("tag")
-    toolset = wait_for(
-        workspace,
-        lambda: load(
-            _source(workspace, given),
-            name=options.one("name"),
-            server=options.one("server"),
-            auth=_auth(options.many("auth") or ()),
-            only=only,
-            tags=tags,
-            approval=_approval(options.one("approve") or "ask"),
-            http=workspace.models.http,
-            credentials=workspace.credentials,
-            environ=workspace.environ,
-        ),
+    loading = partial(
+        load,
+        _source(workspace, given),
+        name=options.one("name"),
+        server=options.one("server"),
+        auth=_auth(options.many("auth") or ()),
+        only=options.many("only"),
+        tags=options.many("tag"),
+        approval=_approval(options.one("approve") or "ask"),
+        http=workspace.models.http,
+        credentials=workspace.credentials,
+        environ=workspace.environ,
     )
+    toolset = wait_for(workspace, loading)
     if len(toolset) > _MOST_TOOLS:
         raise UsageError(
             f"{toolset.name} has {len(toolset):,} operations, more than a model can choose from ({_MOST_TOOLS}). "
