@@ -67,7 +67,7 @@ def read(line: str) -> Call:
         elif (key := _KEY.match(line, at)) and whole is None:
             values[key[1]], at = _value(line, key.end())
         elif not values and whole is None:
-            whole, at = _value(line, at)
+            whole, at = _value(line, len(line) - len(line[at:].lstrip()))
         else:
             raise UsageError(f"%tool call cannot read {line[at:].strip()[:60]!r}. {_SEE}")
     return Call(head[2], values, whole, shown, tuple(variables))
@@ -93,24 +93,23 @@ def _variable(name: str) -> str:
 
 def _value(line: str, at: int) -> tuple[str, int]:
     """The words of a value that begins at `at`, and where it ends: JSON, a quoted text, `{{…}}`, or a word."""
-    begin = at + len(line[at:]) - len(line[at:].lstrip())
-    rest = line[begin:]
+    rest = line[at:]
     if rest.startswith("{{"):
         end = _expression_end(rest)
-        return rest[:end], begin + end
+        return rest[:end], at + end
     if rest[:1] in ("{", "[", '"'):
         try:
             _, end = json.JSONDecoder().raw_decode(rest)
         except ValueError as error:
             raise UsageError(f"{rest[:60]!r} is not valid JSON: {error}. {_SEE}") from None
-        return rest[:end], begin + end
+        return rest[:end], at + end
     if rest.startswith("'"):
         end = rest.find("'", 1)
         if end < 0:
             raise UsageError(f"The quote at {rest[:60]!r} is never closed. Close it, or leave it out.")
-        return json.dumps(rest[1:end]), begin + end + 1
-    word = rest.split(maxsplit=1)[0] if rest.split() and rest[:1].strip() else ""
-    return word, begin + len(word)
+        return json.dumps(rest[1:end]), at + end + 1
+    word = re.match(r"\S*", rest)
+    return (word[0], at + len(word[0])) if word else ("", at)
 
 
 def _expression_end(text: str) -> int:

@@ -12,6 +12,7 @@ from agentnb.errors import AgentnbError
 from agentnb.models import weights
 from agentnb.notebook import (
     browser_magics,
+    complete_tool,
     credential_magics,
     mcp_magics,
     model_magics,
@@ -23,8 +24,15 @@ from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
 _MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%mcp|%skill|%session)(?=\s|$)")
-_TOOL_VERBS = ("list", "show", "on", "off", "rm")
 _SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
+#: Options that take one of a few words.
+_FIXED: dict[str, Sequence[str]] = {
+    "-f": orders.FORMATS,
+    "--format": orders.FORMATS,
+    "--session": ("new", "none"),
+    "--approve": orders.APPROVE,
+    "--cache": ("memory",),
+}
 #: What `--schema` can be of any notebook.
 _TYPES = ("str", "int", "float", "bool", "list[", "dict[")
 
@@ -80,7 +88,7 @@ class Completer:
             case "agent":
                 return _flags(orders.OPTIONS) if word.startswith("-") else self._value(earlier, word)
             case "tool":
-                return [*(() if earlier else _TOOL_VERBS), *self._functions()]
+                return complete_tool.suggest(self._workspace, earlier, word, self._functions())
             case "model":
                 return self._model(earlier, word)
             case "credential":
@@ -157,7 +165,7 @@ class Completer:
         """What the last option before the cursor may be."""
         match next((each for each in reversed(earlier) if each.startswith("-")), ""):
             case "-t" | "--tool":
-                return self._functions()
+                return [*self._functions(), *self._workspace.toolbox.toolsets()]
             case "-i" | "--image" | "--audio":
                 return self._variables()
             case "--fallback" | "--balance":
@@ -167,15 +175,10 @@ class Completer:
         match earlier[-1] if earlier else "":
             case "-m" | "--model":
                 return self._models(word)
-            case "-f" | "--format":
-                return orders.FORMATS
-            case "--session":
-                return ("new", "none")
-            case "--cache":
-                return ("memory",)
             case "--api-key-name":
                 return [entry.name for entry in self._workspace.credentials.list()]
-        return ()
+            case option:
+                return _FIXED.get(option, ())
 
     def _models(self, word: str) -> Sequence[str]:
         """Names of your own, then those built in, then providers; behind a provider's colon, what is known of it."""

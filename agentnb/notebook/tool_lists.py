@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
+from agentnb.errors import UsageError
 from agentnb.notebook import call_line
 from agentnb.notebook.tables import Table
 from agentnb.toolbox import Listed
@@ -13,30 +15,55 @@ from agentnb.tools.naming import original
 from agentnb.toolsources import NOTEBOOK
 from agentnb.workspace import Workspace
 
+_HEAD = ("", "tool", "source", "approval", "what it does")
+#: A toolset that is off stands in one row where it has more tools than so many, and so many are named.
+_FEW = 4
 _NONE = "No tools yet of this notebook. Write a function with type hints and a docstring, then: %tool FUNCTION"
 
 
-def tools(workspace: Workspace) -> Table:
-    """All tools, those of one source together."""
+def tools(workspace: Workspace, wanted: Sequence[str] = ()) -> Table:
+    """All tools, those of one source together, and toolsets that are off as one row; or those `wanted`, each.
+
+    Raises UsageError for one that there is not.
+    """
     found = workspace.toolbox.listed()
+    if wanted:
+        chosen = {each.id for name in wanted for each in workspace.toolbox.match(name) or [_one(workspace, name)]}
+        rows = [_row(workspace, each) for each in found if each.id in chosen]
+        return Table(_HEAD, tuple(rows))
     sources = list(dict.fromkeys([NOTEBOOK, *(each.source for each in found)]))
-    rows = tuple(
-        (
-            "on" if each.enabled else "off",
-            each.name,
-            each.source,
-            approval(workspace, each),
-            workspace.toolbox.description(each.tool).partition("\n")[0],
-        )
-        for each in sorted(found, key=lambda each: sources.index(each.source))
-    )
+    rows = [row for source in sources for row in _rows(workspace, [each for each in found if each.source == source])]
     own = any(each.toolset is None for each in found)
-    unready = [name for name in workspace.toolbox.toolsets() if name not in {each.toolset for each in found}]
+    unready = [name for name in _servers(workspace) if name not in {each.toolset for each in found}]
     notes = [
         "" if own else _NONE,
-        f"Not asked yet for their tools: {', '.join(unready)}. The first run does." if unready else "",
+        f"Not started yet, so their tools are not known: {', '.join(unready)}. The first run does." if unready else "",
     ]
-    return Table(("", "tool", "source", "approval", "what it does"), rows, "\n".join(notes))
+    return Table(_HEAD, tuple(rows), "\n".join(notes))
+
+
+def _one(workspace: Workspace, name: str) -> Listed:
+    if name in workspace.toolbox.toolsets():
+        raise UsageError(f"Nothing is known yet of the tools of {name}. The first run asks for them.")
+    return workspace.toolbox.get(name)
+
+
+def _rows(workspace: Workspace, members: Sequence[Listed]) -> list[tuple[str, ...]]:
+    if len(members) > _FEW and members[0].toolset is not None and not any(each.enabled for each in members):
+        source = members[0].source
+        names = ", ".join(each.name for each in members[:_FEW])
+        return [("off", f"{len(members)} tools", source, "", f"{names}, … %tool list {source} shows them")]
+    return [_row(workspace, each) for each in members]
+
+
+def _row(workspace: Workspace, each: Listed) -> tuple[str, ...]:
+    does = workspace.toolbox.description(each.tool).partition("\n")[0]
+    return "on" if each.enabled else "off", each.name, each.source, approval(workspace, each), does
+
+
+def _servers(workspace: Workspace) -> list[str]:
+    """MCP servers that would be started."""
+    return [server.name for server in workspace.mcp.servers.values() if not server.settings.disabled]
 
 
 def approval(workspace: Workspace, listed: Listed) -> str:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 #: Each verb with what follows it and what it does: the help, and what Tab offers.
 VERBS: dict[str, tuple[str, str]] = {
-    "list": ("", "all tools: on or off, source, whether they ask"),
+    "list": ("[NAME…]", "tools: on or off, source, whether they ask; all, or those of a source, each"),
     "show": ("NAME", "what the model is told of it, its id, its source"),
     "on": ("NAME…", "offer tools to models again; a name, a source, or a pattern such as time*"),
     "off": ("NAME…", "do not offer them for now"),
@@ -45,7 +45,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "call": ("[VAR <<] NAME key=value… | {json} [-f json] [-o VAR]", "call a tool yourself; key=@variable passes one"),
     "form": ("NAME [-o VAR]", "the same by a form"),
 }
-_ALONE = ("list", "saved")
+_ALONE = ("", "list", "saved")
 #: Columns that the left side of the help takes; what is longer stands on a line of its own.
 _WIDEST = 40
 
@@ -75,9 +75,8 @@ class ToolMagics(Magics):
             show.text(help_text())
         elif verb in VERBS and rest in ("--help", "-h") and verb != "openapi":
             show.text(help_text([verb]))
-        elif verb in ("", *_ALONE) and not rest:
-            found = tool_lists.saved(tool_shelf.shelf(self.workspace).list(), self.workspace)
-            show.table(found if verb == "saved" else tool_lists.tools(self.workspace), self.workspace.mask)
+        elif verb == "list" or (verb in _ALONE and not rest):
+            self._list(verb, _names(rest))
         elif verb in VERBS and verb not in _ALONE and (rest or verb not in self.shell.user_ns):
             if not rest:
                 raise UsageError(f"%tool {verb} needs {VERBS[verb][0].split()[0]}. %tool lists tools; see %tool --help")
@@ -85,6 +84,11 @@ class ToolMagics(Magics):
         else:
             self._register(_names(line))
         return None
+
+    def _list(self, verb: str, names: Sequence[str]) -> None:
+        kept = tool_shelf.shelf(self.workspace)
+        found = tool_lists.saved(kept.list(), self.workspace) if verb == "saved" else None
+        show.table(found or tool_lists.tools(self.workspace, names), self.workspace.mask)
 
     def _register(self, names: Sequence[str]) -> None:
         try:

@@ -8,6 +8,8 @@ import pytest
 from IPython.core.completer import CompletionContext
 
 from agentnb.notebook.complete import Completer, matcher
+from agentnb.tools.definitions import ToolConfig
+from agentnb.tools.saved import SavedTools
 from agentnb.workspace import Workspace
 
 
@@ -26,6 +28,7 @@ def workspace(home: Path) -> Workspace:
     environ = {"AGENTNB_HOME": str(home), "AGENTNB_KEYRING": "off", "GROQ_API_KEY": "sk-secret-1"}
     made = Workspace(names, environ=environ)
     made.models.alias("tutor", "openai:gpt-4o")
+    SavedTools(home / "tools").save([(ToolConfig("function-kept", "kept"), "def kept(): ...")])
     return made
 
 
@@ -75,12 +78,46 @@ def workspace(home: Path) -> Workspace:
         ("%usage cap ", "none"),
         ("%session ", "new"),
         ("%tool ", "show"),
-        ("%tool show ", "weigh"),
+        ("%tool weigh ", "weigh"),
+        ("%tool show ", "bash"),
+        ("%tool show ", "builtin-bash"),
+        ("%tool off ", "built-in"),
+        ("%tool on bash ", "python"),
+        ("%tool rename ", "bash"),
+        ("%tool approve bash ", "never"),
+        ("%tool approve bash ask --", "--notebook"),
+        ("%tool load ", "own.py"),
+        ("%tool load ./", "./folder/"),
+        ("%tool load own", "own.py"),
+        ("%tool load ", "kept"),
+        ("%tool forget ", "kept"),
+        ("%tool save ", "bash"),
+        ("%tool save bash ", "bash"),
+        ("%tool import ", "--yes"),
+        ("%tool import ", "tools.json"),
+        ("%tool export ", "tools.json"),
+        ("%tool export tools.json ", "kept"),
+        ("%tool openapi ", "tools.json"),
+        ("%tool openapi tools.json --", "--server"),
+        ("%tool form ", "bash"),
+        ("%tool call ", "bash"),
+        ("%tool call bash ", "command="),
+        ("%tool call bash command=", "@penguins"),
+        ("%tool call bash command=@pen", "@penguins"),
+        ("%tool call bash -f ", "json"),
+        ("%tool call bash --", "--out"),
+        ("%%agent -t ", "built-in"),
         ("%%agent\nHow heavy is {{pen", "penguins"),
         ("%%agent\nHow heavy is {{max(pen", "penguins"),
     ],
 )
-def test_what_may_stand_at_the_cursor_is_offered(tmp_path: Path, cell: str, offered: str) -> None:
+def test_what_may_stand_at_the_cursor_is_offered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cell: str, offered: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("own.py", "tools.json"):
+        (tmp_path / name).touch()
+    (tmp_path / "folder").mkdir()
     completer = Completer(workspace(tmp_path))
     *above, line = cell.split("\n")
     assert offered in completer.suggest(above[0] if above else line, line, len(above))
