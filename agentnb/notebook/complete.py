@@ -177,8 +177,8 @@ class Completer:
                 return self._models(word)
             case "--api-key-name":
                 return [entry.name for entry in self._workspace.credentials.list()]
-            case option:
-                return _FIXED.get(option, ())
+            case last:
+                return _FIXED.get(last, ())
 
     def _models(self, word: str) -> Sequence[str]:
         """Names of your own, then those built in, then providers; behind a provider's colon, what is known of it."""
