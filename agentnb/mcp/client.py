@@ -130,6 +130,7 @@ async def _stdio(
 
 
 async def _remote(stack: AsyncExitStack, settings: Settings, callbacks: Callbacks, way: Way) -> Client:
+    import httpx2
     from mcp.shared.exceptions import MCPError
 
     if settings.transport == "sse":
@@ -142,7 +143,7 @@ async def _remote(stack: AsyncExitStack, settings: Settings, callbacks: Callback
     newer = f"HTTP {way.status} {way.reason}".rstrip()
     try:
         return await _enter(stack, _client(_sse(settings, Way()), callbacks, "legacy"))
-    except Exception as error:
+    except (MCPError, httpx2.HTTPError, OSError) as error:
         older = in_words(error, Way())
         raise ToolError(f"is no MCP server of the newer kind ({newer}) nor of the older: it {older}") from error
 

@@ -75,7 +75,8 @@ class McpHub:
     ) -> McpServer:
         """Have a server by this name: settings as in files, or a server object of the SDK that runs in this process.
 
-        `approval` holds for the tools of an object; settings say it themselves. Nothing is started. One of the same name is replaced. Raises UsageError that names the server and the key.
+        `approval` holds for the tools of an object; settings say it themselves. Nothing is started, and one of the same
+        name is replaced. Raises UsageError that names the server and the key.
         """
         if isinstance(how, Mapping):
             how = server(name, dict(how), Expansion(self._environ, Path.cwd()))
@@ -123,7 +124,8 @@ class McpHub:
 
     async def reap(self) -> list[str]:
         """Stop the servers that nobody has used for `idle` seconds; gives their names. The next call starts them."""
-        idle = [each for each in self.servers.values() if self.idle and (each.idle or 0.0) >= self.idle]
+        # A copy at one blow, here and below: cells add servers on another thread.
+        idle = [each for each in list(self.servers.values()) if self.idle and (each.idle or 0.0) >= self.idle]
         await asyncio.gather(*(each.stop() for each in idle))
         return [each.name for each in idle]
 
@@ -173,7 +175,7 @@ class McpHub:
         self._told()
 
     async def _watch(self) -> None:
-        while any(each.state == "running" for each in self.servers.values()):
+        while any(each.state == "running" for each in list(self.servers.values())):
             await asyncio.sleep(min(LOOK, self.idle or LOOK))
             await self.reap()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from agentnb.mcp import groups
@@ -39,7 +40,7 @@ class Person:
 
     async def ask(self, question: Question) -> Reply | None:
         self.asked.append(question)
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         return self.replies.pop(0)
 
 
@@ -76,7 +77,7 @@ def is_there(pid: int) -> bool:
 async def gone(pid: int) -> None:
     """Wait until a process has ended."""
     with anyio.fail_after(8):
-        while is_there(pid):
+        while is_there(pid):  # noqa: ASYNC110  # the system tells nobody of it
             await anyio.sleep(0.01)
 
 
@@ -101,8 +102,8 @@ def nasty(hub: McpHub, how: str = "", **more: object) -> McpServer:
 
 
 @pytest.fixture
-async def server(hub: McpHub) -> AsyncIterator[McpServer]:
-    yield nasty(hub, timeout=20)
+async def server(hub: McpHub) -> McpServer:
+    return nasty(hub, timeout=20)
 
 
 def answers(result: object) -> str:

@@ -40,7 +40,8 @@ def ask(request: dict, params: dict) -> None:
 
 
 def crash(request: dict, _: dict) -> None:
-    print("it was too much", file=sys.stderr, flush=True)
+    sys.stderr.write("it was too much\n")
+    sys.stderr.flush()
     os._exit(3)
 
 
@@ -69,9 +70,7 @@ def noise(request: dict, _: dict) -> None:
 
 
 def big(request: dict, arguments: dict) -> None:
-    text = '{"jsonrpc": "2.0", "id": %s, "result": {"content": [{"type": "text", "text": "' % json.dumps(request["id"])
-    sys.stdout.write(text + "z" * (arguments["size"] * 1_000_000) + '"}]}}\n')
-    sys.stdout.flush()
+    says(request, "z" * (arguments["size"] * 1_000_000))
 
 
 def picture(request: dict, arguments: dict) -> None:
@@ -164,7 +163,7 @@ def main(how: str) -> None:
         case "stubborn":
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
         case "chatty":
-            print("Listening on stdio...", flush=True)
+            sys.stdout.write("Listening on stdio...\n")
     for line in sys.stdin:
         request = json.loads(line)
         if how == "strict" and request.get("method") == "server/discover":

@@ -52,7 +52,7 @@ async def test_a_file_that_cannot_be_run(hub: McpHub, tmp_path: Path) -> None:
     file = tmp_path / "server"
     file.write_text("no program")
     server = hub.add("file", {"command": str(file)})
-    with pytest.raises(ToolError, match="cannot start .*Permission denied"):
+    with pytest.raises(ToolError, match=r"cannot start .*Permission denied"):
         await server.ready()
 
 

@@ -133,14 +133,14 @@ def test_errors_name_the_server_and_the_key(value: object, says: str) -> None:
         ("{", "not JSON"),
         ("[]", "expected an object"),
         ("{}", 'no "mcpServers" in it'),
-        ('{"mcpServer": 1}', "Did you mean 'mcpServer'?"),
+        ('{"mcpServer": 1}', """no "mcpServers" in it. Did you mean 'mcpServer'?"""),
         ('{"mcpServers": {"": {"command": "x"}}}', "a server needs a name"),
     ],
 )
 def test_a_text_without_servers_is_refused(text: str, says: str) -> None:
-    with pytest.raises(UsageError, match="file.json: ") as caught:
+    with pytest.raises(UsageError, match=r"file\.json: ") as caught:
         read(text, {}, source="file.json")
-    assert says.replace("'mcpServer'?", "") in str(caught.value)
+    assert says in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -95,13 +96,20 @@ class Gate:
 def served(app: App) -> Iterator[str]:
     """The address of an app that runs on a thread of its own."""
     server = uvicorn.Server(uvicorn.Config(app, log_level="critical", ws="none", timeout_graceful_shutdown=1, port=0))
-    socket = server.config.bind_socket()
-    socket.listen()  # who asks before the server is ready, waits
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [socket]}, daemon=True)
+    listening = server.config.bind_socket()
+    listening.listen()  # who asks before the server is ready, waits
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(10)
-        socket.close()
+        listening.close()
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens to."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
