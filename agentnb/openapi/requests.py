@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from agentnb.errors import ToolError
 from agentnb.messages import JSON, JSONObject
@@ -13,7 +13,7 @@ from agentnb.openapi.arguments import Given
 from agentnb.openapi.bodies import encode
 from agentnb.openapi.operations import Operation, Parameter
 from agentnb.openapi.security import Shown
-from agentnb.openapi.styles import in_header, in_path, in_query, plain
+from agentnb.openapi.styles import encoded, in_header, in_path, in_query, plain
 
 _ACCEPT = "application/json, */*;q=0.8"
 _IN_COOKIES = "!#$&'()*+-./:<=>?@[]^_`{|}~"
@@ -37,7 +37,7 @@ class Request:
 
     def with_secrets(self, shown: Shown) -> Request:
         """The same, with what says who asks. Never to be shown."""
-        query = tuple(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in shown.query)
+        query = tuple(f"{encoded(name, safe='')}={encoded(value, safe='')}" for name, value in shown.query)
         cookies = self.cookies + tuple(_cookie(name, value) for name, value in shown.cookies)
         headers = {**self.headers, **shown.headers, **({"cookie": "; ".join(cookies)} if cookies else {})}
         return Request(self.method, self.address, self.query + query, headers, (), self.body)
@@ -81,7 +81,7 @@ def _path(template: str, values: Mapping[str, tuple[Parameter, JSON]]) -> str:
             raise ToolError(f"the path {template} needs {match[1]!r}")
         each, value = found
         if each.media:
-            return quote(plain(value), safe="")
+            return encoded(plain(value))
         made = in_path(each.wire, value, style=each.style, explode=each.explode, reserved=each.reserved)
         if not made:
             raise ToolError(f"{match[1]}: an empty text is no part of the path {template}")
@@ -90,7 +90,7 @@ def _path(template: str, values: Mapping[str, tuple[Parameter, JSON]]) -> str:
     # What is written in a template is encoded already, or was meant to be.
     pieces = re.split(r"(\{[^{}]*\})", template.partition("?")[0].partition("#")[0])
     path = "".join(
-        re.sub(r"\{([^{}]*)\}", filled, each) if each.startswith("{") else quote(each, safe="/%:@!$&'()*+,;=~")
+        re.sub(r"\{([^{}]*)\}", filled, each) if each.startswith("{") else encoded(each, safe="/%:@!$&'()*+,;=~")
         for each in pieces
     )
     for segment in path.split("/"):
@@ -104,7 +104,7 @@ def _query(parameter: Parameter, value: JSON) -> Iterator[str]:
         for name, each in value.items():
             yield from in_query(name, each)
     elif parameter.place == "querystring":
-        yield quote(plain(value), safe="=&")
+        yield encoded(plain(value), safe="=&")
     elif parameter.media:
         yield from in_query(parameter.wire, plain(value))
     else:
@@ -124,4 +124,4 @@ def _cookies(parameter: Parameter, value: JSON) -> Iterator[str]:
 
 
 def _cookie(name: str, value: str) -> str:
-    return f"{quote(name, safe=_IN_COOKIES.replace('=', ''))}={quote(value, safe=_IN_COOKIES)}"
+    return f"{encoded(name, safe=_IN_COOKIES.replace('=', ''))}={encoded(value, safe=_IN_COOKIES)}"

@@ -17,6 +17,11 @@ _QUERY_RESERVED = ":/?@!$'()*,;"
 _DELIMITERS = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}
 
 
+def encoded(text: str, safe: str = "") -> str:
+    """A text as addresses have it; what no text of the web can hold is a question mark."""
+    return quote(text, safe=safe, errors="replace")
+
+
 def plain(value: JSON) -> str:
     """A single value as text: true, 3, and JSON for what has parts."""
     match value:
@@ -32,9 +37,9 @@ def in_path(name: str, value: JSON, *, style: str = "simple", explode: bool = Fa
     safe = _RESERVED.replace("?", "").replace("#", "") if reserved else ""
 
     def coded(each: JSON) -> str:
-        return quote(plain(each), safe=safe)
+        return encoded(plain(each), safe=safe)
 
-    label = quote(name, safe="")
+    label = encoded(name)
     match style, value:
         case "label", list():
             return "." + ("." if explode else ",").join(map(coded, value))
@@ -61,16 +66,16 @@ def in_query(name: str, value: JSON, *, style: str = "form", explode: bool = Tru
     safe = _QUERY_RESERVED if reserved else ""
 
     def coded(each: JSON) -> str:
-        return quote(plain(each), safe=safe)
+        return encoded(plain(each), safe=safe)
 
-    label = quote(name, safe="")
+    label = encoded(name)
     match value:
         case dict() if style == "deepObject":
-            return [f"{quote(key, safe='[]')}={coded(each)}" for key, each in _deep(name, value)]
+            return [f"{encoded(key, safe='[]')}={coded(each)}" for key, each in _deep(name, value)]
         case dict() if explode:
             return _pairs(value, coded, "=")
         case dict():
-            parts = [part for key, each in value.items() for part in (quote(key, safe=""), coded(each))]
+            parts = [part for key, each in value.items() for part in (encoded(key), coded(each))]
             return [f"{label}={_DELIMITERS.get(style, ',').join(parts)}"] if parts else []
         case list() if explode:
             return [f"{label}={coded(each)}" for each in value]

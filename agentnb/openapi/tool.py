@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from agentnb.errors import AgentnbError, ToolError
 from agentnb.masking import Mask
@@ -24,6 +25,8 @@ from agentnb.tools.references import keep
 SECONDS = 30.0
 #: What is read of an answer, in bytes.
 MOST_READ = 100_000_000
+#: Bytes that take a moment to read.
+_MUCH = 1_000_000
 #: What a preview shows of a body, in characters.
 _LONGEST_BODY = 4_000
 
@@ -65,6 +68,10 @@ class OpenApiTool:
         """What the model is told."""
         return ToolSpec(self.name, self.description, self._arguments.schema)
 
+    def check(self, arguments: JSONObject, context: ToolContext) -> None:  # noqa: ARG002
+        """Raises ToolError for arguments that do not fit."""
+        self._request(arguments)
+
     async def call(self, arguments: JSONObject, context: ToolContext) -> ToolReturn:
         """Ask the service. Raises ToolError where the arguments do not fit, or nothing can be asked."""
         request = self._request(arguments)
@@ -75,7 +82,9 @@ class OpenApiTool:
         def kept(value: object) -> str:
             return keep(value, self.name, self._numbers, context.namespace)
 
-        return result(self.operation.label, fetched, mask, kept, "" if shown.hidden else self._hint)
+        read = partial(result, self.operation.label, fetched, mask, kept, "" if shown.hidden else self._hint)
+        # To read much takes long, and the loop has other runs to attend to.
+        return await asyncio.to_thread(read) if len(fetched.body) > _MUCH else read()
 
     async def preview(self, arguments: JSONObject, context: ToolContext) -> tuple[Content, ...]:  # noqa: ARG002
         """The request that a call would send, without secrets. Raises ToolError for one that cannot be sent."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from agentnb.errors import ToolError, UsageError
+from agentnb.messages import Content, Data, Image, Text
 from agentnb.tools.base import Previewing, Toolset, traits
-from tests.openapi.calls import call, document, keys, one, operation, schema, shown, tools
+from tests.openapi.calls import call, context, document, keys, one, operation, schema, shown, tools
+from tests.openapi.service import PNG
+from tests.provider import Answer, provider
 from tests.provider import document as answer
-from tests.provider import provider
 
 pytestmark = pytest.mark.anyio
 
@@ -387,3 +390,76 @@ async def test_a_custom_header_is_shown_as_it_is(tmp_path: Path) -> None:
         tool = await one(_secured({"a": []}, a=HEADER), server=server.url, auth="mine", **options)
         await call(tool)
         assert server.requests[0].headers["x-mine"] == "sk-custom-secret"
+
+
+# What models and services may do
+
+
+@pytest.mark.parametrize("place", ["query", "path", "cookie"])
+async def test_half_a_character_is_sent_as_a_question_mark(place: str) -> None:
+    path = "/{q}" if place == "path" else "/x"
+    tool = await one(operation({"name": "q", "in": place, "schema": {}}, path=path))
+    assert "%3F" in await shown(tool, q="\ud800") or "q=?" in await shown(tool, q="\ud800")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kind"),
+    [
+        (Answer([b'{"a": '], content_type="application/json"), Text('{"a": ')),
+        (Answer([b"[" * 50_000], content_type="text/html"), None),
+        (Answer([b"[" * 5_000], content_type="application/problem+json"), Text("[" * 5_000)),
+        (Answer([b"plain"], content_type=""), Text("plain")),
+        (Answer([b"7"], content_type=""), Data(7)),
+        (Answer([b'"words"'], content_type="application/json"), Text("words")),
+        (Answer(["größe".encode("latin-1")], content_type="text/plain; charset=latin-1"), Text("größe")),
+        (Answer([b"x"], content_type="text/plain; charset=nonsense"), Text("x")),
+        (Answer([b"a,b"], content_type="application/vnd.x+xml"), Text("a,b")),
+        (Answer([PNG], content_type="text/plain"), Image(PNG, "image/png")),
+    ],
+)
+async def test_what_a_service_says_of_its_answer_is_not_believed_blindly(sent: Answer, kind: Content | None) -> None:
+    async with provider(sent) as server:
+        made = await call(await one(operation(), server=server.url))
+    assert made.content == (kind,) if kind else made.handle == "op_1"
+
+
+async def test_a_long_answer_is_read_beside_the_loop_and_kept() -> None:
+    rows = [{"n": n, "words": "x" * 100} for n in range(20_000)]
+    namespace: dict[str, Any] = {"op_1": "mine"}
+    async with provider(answer(rows)) as server:
+        made = await call(await one(operation(), server=server.url), namespace)
+    assert made.handle == "op_2"
+    assert namespace == {"op_1": "mine", "op_2": rows}
+
+
+async def test_a_service_that_never_finishes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentnb.openapi.tool.SECONDS", 0.1)
+    async with provider(Answer([b"a"], end="silent")) as server:
+        with pytest.raises(ToolError, match="did not finish its answer within"):
+            await call(await one(operation(), server=server.url))
+
+
+async def test_more_than_can_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentnb.openapi.tool.MOST_READ", 1_000)
+    async with provider(Answer([b"a" * 900] * 3)) as server:
+        with pytest.raises(ToolError, match="sends more than"):
+            await call(await one(operation(), server=server.url))
+
+
+@pytest.mark.parametrize("value", ["a/b", "%2e%2e", "a%2Fb", "a?b#c", "ü ;", "..%2f..", "[x]{y}|\\^`"])
+async def test_a_value_arrives_as_it_was_given(value: str) -> None:
+    tool = operation({"name": "q", "in": "query", "schema": {}}, path="/{p}/end")
+    async with provider(answer({})) as server:
+        made = await one(tool, server=server.url)
+        await call(made, p=value, q=value)
+        asked = urlsplit(server.requests[0].path)
+    assert asked.path.count("/") == 3
+    assert unquote(asked.path) == f"/v1/{value}/end"
+    assert parse_qs(asked.query) == {"q": [value]}
+
+
+async def test_arguments_are_checked_without_a_request() -> None:
+    tool = await one(operation({"name": "q", "in": "query", "schema": {"type": "integer"}}))
+    tool.check({"q": 1}, context())
+    with pytest.raises(ToolError, match="q: 'x' is not of type 'integer'"):
+        tool.check({"q": "x"}, context())
