@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import uuid
@@ -23,7 +24,7 @@ from agentnb.models.meter import metered
 from agentnb.models.options import Options
 from agentnb.output import Mismatch, Output
 from agentnb.requests import Requests
-from agentnb.tools.base import Asker, Reply, Runner, Scoping, Subtask, Tool, ToolContext, Toolset
+from agentnb.tools.base import Asker, Reopening, Reply, Runner, Scoping, Subtask, Tool, ToolContext, Toolset
 from agentnb.transcript import Folder, Transcript, answered, unanswered
 
 #: How often an answer that is not what `output` asks for is asked for again.
@@ -97,6 +98,7 @@ class Loop:
             so_far, prompt = tuple(history), history[at]
             for event in _again(history[at:]):
                 yield event
+            await self._reopen(history[at:])
         else:
             so_far = (*answered(history), prompt)
             yield events.MessageAdded(prompt)
@@ -113,6 +115,19 @@ class Loop:
                     if isinstance(event, events.RunFinished) and not event.run_id:
                         return
             so_far = _joined(so_far, turn.transcript().messages[bool(pending) :])
+
+    async def _reopen(self, turn: Sequence[Message]) -> None:
+        """Unlock again what calls before the pause unlocked: a skill that was opened stays open."""
+        offered, _ = await self._offered()
+        blocks = (block for message in turn for block in message.content)
+        for result in blocks:
+            if isinstance(result, messages.ToolResult) and not result.is_error:
+                tool = offered.get(result.name)
+                if isinstance(tool, Reopening):
+                    with contextlib.suppress(ToolError):  # it is gone: a call of what it unlocked says so
+                        out = await tool.reopen()
+                        self._unlocked.update((each.name, each) for each in out.unlocks)
+                        self._used_up |= {tool.name} if out.used_up else set()
 
     async def call(self, name: str, arguments: JSONObject) -> AsyncGenerator[Event, None]:
         """A call that a person makes: the events of a model's, with its checks, approval and hooks."""

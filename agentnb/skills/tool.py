@@ -52,6 +52,10 @@ class SkillTool:
 
     async def call(self, _arguments: JSONObject, _context: ToolContext) -> ToolReturn:
         """Open it as its SKILL.md is now. Raises ToolError where that is gone or broken."""
+        return await self.reopen()
+
+    async def reopen(self) -> ToolReturn:
+        """The same, for a run that opened it before a pause."""
         try:
             skill = await asyncio.to_thread(self.skill.again)
         except UsageError as error:

@@ -206,6 +206,14 @@ class Scoping(Protocol):
         """The same, told of the tools that there are."""
 
 
+@runtime_checkable
+class Reopening(Protocol):
+    """A tool whose calls unlock others: they are there again where a run goes on after a pause."""
+
+    async def reopen(self) -> ToolReturn:
+        """What a call that was made before the pause unlocks. Raises ToolError where it cannot any more."""
+
+
 class Toolset(Protocol):
     """Tools that come and go together: those of an MCP server, of an OpenAPI document, skills."""
 

@@ -12,7 +12,7 @@ from agentnb.messages import JSONObject, ToolSpec
 from agentnb.tools.base import Tool, ToolContext, ToolReturn, Traits, traits
 
 Kind: TypeAlias = Literal["function", "mcp", "openapi", "skill"]
-_OPTIONAL = ("preview", "check")
+_OPTIONAL = ("preview", "check", "reopen")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 

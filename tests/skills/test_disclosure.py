@@ -17,6 +17,7 @@ from agentnb.skills.skill import Skill
 from agentnb.skills.steps import InferenceStep, ToolStep
 from agentnb.tools.base import Tool
 from agentnb.tools.function import tool
+from agentnb.tools.naming import renamed
 from tests.skills.conftest import FakeTool, Make
 
 pytestmark = pytest.mark.anyio
@@ -84,6 +85,37 @@ async def test_what_it_unlocks_still_needs_a_persons_word(make: Make) -> None:
     assert refused.is_error
     assert "nobody can be asked" in refused.text
     assert list(shelf.get("report").folder.glob("ran")) == []  # type: ignore[union-attr]  # it was loaded from one
+
+
+async def test_opened_before_a_pause_it_is_open_behind_it(make: Make) -> None:
+    shelf = SkillShelf(_unlocks)
+    folder = make("report", body=BODY, files={"data.txt": "forty-two"})
+    shelf.load(folder)
+    first = FakeModel(call("report"), call("bash", command="cat data.txt"))
+    paused = await Agent(first, tools=[shelf], approve="pause", namespace={}).run("Report.")
+    assert paused.transcript.outcome == "paused"
+    (open_call,) = paused.messages[-1].calls
+    # Another kernel, after a restart: only the messages and the folder are left.
+    model, again = FakeModel("42"), SkillShelf(_unlocks)
+    again.load(folder)
+    agent = Agent(model, tools=[renamed(again.tool("report"), "report"), again], approve="pause", namespace={})
+    result = await agent.resume(paused.messages, {open_call.id: True})
+    assert "forty-two" in _results(result.messages)[-1].text
+    assert set(_offered(model.requests[0])) == {"bash", "fetch", "read_skill_file"}
+    assert (result.text, result.transcript.outcome) == ("42", "done")
+
+
+async def test_gone_in_a_pause_it_is_a_result(make: Make, tmp_path: Path) -> None:
+    shelf = SkillShelf(_unlocks)
+    folder = make("report", body=BODY)
+    shelf.load(folder)
+    first = FakeModel(call("report"), call("bash", command="ls"))
+    paused = await Agent(first, tools=[shelf], approve="pause", namespace={}).run("Report.")
+    folder.rename(tmp_path / "away")
+    model = FakeModel("Sorry.")
+    result = await Agent(model, tools=[shelf], approve="pause", namespace={}).resume(paused)
+    assert _results(result.messages)[-1].text.startswith("Error: tool 'bash' not found.")
+    assert (result.text, _offered(model.requests[0])) == ("Sorry.", ["report"])
 
 
 async def test_called_again_it_is_not_there_any_more(make: Make) -> None:
