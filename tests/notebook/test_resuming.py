@@ -91,3 +91,11 @@ def test_a_damaged_file_is_told_of(notebook: Notebook) -> None:
     (file,) = (paused_runs(notebook.workspace)._folder).glob(f"{run.id}*")
     file.write_text("{")
     assert "is damaged. Delete the file." in notebook.says("%agent resume list")
+
+
+def test_a_cell_that_runs_anew_is_not_gone_on_with(notebook: Notebook) -> None:
+    left(notebook, cell="a")
+    left(notebook, "ffff0000", cell="b")
+    notebook.workspace.use_model(FakeModel("Hello."))
+    notebook.run("%%agent\nhello", "a")
+    assert [run.id for run in paused_runs(notebook.workspace).list()] == ["ffff0000"]

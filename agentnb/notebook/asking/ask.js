@@ -77,10 +77,10 @@ function written(field, id) {
     element: input,
     input,
     touched: () => input.value !== initial,
-    // An empty text is a value only where the field had one: otherwise nothing was said.
+    // No words are a value only where there must be one and there was one: else nothing was said.
     read: () => {
       if (input.value.trim() === '') {
-        return isText && field.filled && typeof field.value === 'string' && input.value === field.value ? '' : undefined;
+        return isText && field.given && field.required ? input.value : undefined;
       }
       return isText ? input.value : parsed(field, input.value);
     }

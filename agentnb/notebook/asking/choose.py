@@ -83,11 +83,22 @@ class NotebookAsker:
                 return drawn.answer
             if self._promised:
                 return None
-        return await self._runner.run_sync(lambda: console.ask(question, self._terminal()))
+            self._way = "input"  # it will not draw the next one either
+        return await self._runner.run_sync(lambda: self._by_input(question))
+
+    def _by_input(self, question: Question) -> Reply | None:
+        try:
+            return console.ask(question, self._terminal())
+        except _NoInput:
+            return None
 
     def _terminal(self) -> console.Terminal:
         # `input` and `getpass` as they are while the cell runs: the kernel puts its own in their places.
         return console.Terminal(self._publisher.write, _entered(input), _entered(getpass.getpass), self._mask)
+
+
+class _NoInput(Exception):
+    """The front end takes no input after all."""
 
 
 class _Drawn:
@@ -200,8 +211,8 @@ def _entered(function: Callable[[str], str]) -> console.Ask:
     def ask(prompt: str, /) -> str:
         try:
             return function(prompt)
-        except RuntimeError:  # StdinNotImplementedError: the front end has changed its mind
-            raise EOFError from None
+        except RuntimeError as refused:  # StdinNotImplementedError
+            raise _NoInput from refused
 
     return ask
 

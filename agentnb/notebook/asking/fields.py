@@ -68,6 +68,8 @@ class Field:
         match self.kind:
             case "multiline":
                 return _maybe_json_text(text)
+            case "text" if text.strip() == '""':
+                return ""
             case "integer" | "number":
                 return self._number(text)
             case "boolean":

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 
+from agentnb.masking import masked
 from agentnb.messages import JSON, Content, Data, Image, JSONObject, Text
 from agentnb.notebook.asking.fields import Field, read_fields
 from agentnb.render import calls
@@ -23,7 +24,7 @@ def view(question: Question, mask: Callable[[str], str] = str) -> JSONObject:
     Values of the form whose texts hold a secret are left masked: `reply` knows them still.
     """
     fields = read_fields(question.fields, question.values)
-    shown = _masked(question.values or {}, mask)
+    shown = {name: masked(value, mask, names=False) for name, value in (question.values or {}).items()}
     return {
         "title": mask(clean(question.title)),
         "body": list(_body(question.body, mask)),
@@ -80,16 +81,6 @@ def is_diff(text: str) -> bool:
 
 def _choice(choice: Choice) -> JSONObject:
     return {"id": choice.id, "label": clean(choice.label), "style": choice.style, "reason": choice.reason}
-
-
-def _masked(values: JSONObject, mask: Callable[[str], str]) -> dict[str, JSON]:
-    # Field by field, through its text: a secret in a list within is found as well.
-    out: dict[str, JSON] = {}
-    for name, value in values.items():
-        text = json.dumps(value, ensure_ascii=False)
-        masked = mask(text)
-        out[name] = value if masked == text else json.loads(masked)
-    return out
 
 
 def _body(body: tuple[Content, ...], mask: Callable[[str], str]) -> Iterator[JSON]:

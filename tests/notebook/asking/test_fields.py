@@ -72,6 +72,7 @@ def test_named_values_are_offered_by_their_names() -> None:
     ("schema", "text", "value"),
     [
         ({"type": "string"}, " as it is ", " as it is "),
+        ({"type": "string"}, '""', ""),
         ({"type": "string", "format": "multiline"}, '"two\\nlines"', "two\nlines"),
         ({"type": "string", "format": "multiline"}, '"she" said', '"she" said'),
         ({"type": "integer"}, " 12 ", 12),

@@ -77,9 +77,9 @@ def test_what_is_no_answer_is_none() -> None:
 
 
 def test_a_secret_is_not_shown_and_goes_through_where_it_is_not_touched() -> None:
-    mask = Mask("sk-secret-123")
-    asked = question(path="sk-secret-123.md", key="sk-secret-123")
+    mask = Mask("sk-secret-123", "123456")
+    asked = question(path="sk-secret-123.md", key="sk-secret-123", n=123456)
     shown = view(asked, mask)
     assert "sk-secret-123" not in str(shown)
     given = {"type": "reply", "choice": "edit", "changed": {"path": "b"}, "cleared": []}
-    assert reply(asked, given) == Reply("edit", {"path": "b", "key": "sk-secret-123"})
+    assert reply(asked, given) == Reply("edit", {"path": "b", "key": "sk-secret-123", "n": 123456})
