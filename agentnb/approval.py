@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -140,6 +141,7 @@ class Gate:
         self._policy = policy or Policy()
         self._mode = mode
         self._decided = decided or {}
+        self._one = asyncio.Lock()
 
     def wants_asking(self, tool: Tool) -> bool:
         """Whether somebody has to decide about a call of this tool. Raises ToolError where it must not run at all."""
@@ -157,10 +159,18 @@ class Gate:
         if reply is None:
             if self._mode == "pause":
                 raise Paused
-            reply = await self.asker.ask(await _question(tool, arguments, context)) if self.asker else None
-        if reply is None:
-            raise ToolError(f"{tool.name} was not run: {_NOBODY}.")
+            return await self._asked(tool, arguments, context)
         return self._read(reply, tool, arguments)
+
+    async def _asked(self, tool: Tool, arguments: JSONObject, context: ToolContext) -> Passed:
+        # One at a time: what was answered about one call ("always") may settle those that wait behind it.
+        async with self._one:
+            if not self.wants_asking(tool):
+                return Passed(arguments)
+            reply = await self.asker.ask(await _question(tool, arguments, context)) if self.asker else None
+            if reply is None:
+                raise ToolError(f"{tool.name} was not run: {_NOBODY}.")
+            return self._read(reply, tool, arguments)
 
     def _read(self, reply: Reply, tool: Tool, arguments: JSONObject) -> Passed:
         match reply.choice:

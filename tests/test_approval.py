@@ -112,6 +112,15 @@ async def test_always_is_remembered_for_the_session() -> None:
     assert len(person.asked) == 1
 
 
+async def test_always_settles_the_calls_that_wait_behind_it() -> None:
+    launch, person = Launch(), Person(Reply("session"))
+    launch.parallel = True
+    model = FakeModel([call("launch", where="here"), call("launch", where="there")], "Up.")
+    await Agent(model, tools=[launch], asker=person).run("go")
+    assert len(person.asked) == 1
+    assert len(launch.ran) == 2
+
+
 async def test_arguments_that_do_not_fit_are_not_shown_to_a_person() -> None:
     tool, person = Launch(), Person()
     model = FakeModel(call("launch", where="nowhere"), "Pity.")
