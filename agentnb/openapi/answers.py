@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from email.message import Message
 from http import HTTPStatus
+from urllib.parse import unquote
 
 from agentnb.masking import Mask
 from agentnb.messages import JSON, Audio, Content, Data, File, Image, Text
@@ -23,6 +23,9 @@ _LONGEST_ERROR = 4_000
 _BIGGEST_FILE = 5_000_000
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _TEXTUAL = re.compile(r"text/|.*[/+](xml|yaml|csv|javascript|x-ndjson|graphql|x-www-form-urlencoded)$|image/svg\+xml")
+_CHARSET = re.compile(r'charset\s*=\s*"?([\w.:-]{1,40})', re.IGNORECASE)
+_CODED_NAME = re.compile(r"filename\*\s*=\s*utf-8'[\w-]*'([^;\s]+)", re.IGNORECASE)
+_NAME = re.compile(r'filename\s*=\s*(?:"([^"]*)"|([^;\s]+))', re.IGNORECASE)
 #: What a model may want to know of the answer's head.
 _TELLING = ("location", "link", "retry-after", "content-location")
 
@@ -99,9 +102,10 @@ def _file(name: str, kind: str, body: bytes, keep: Callable[[object], str]) -> T
 
 
 def _filename(label: str, fetched: Fetched) -> str:
-    head = Message()
-    head["content-disposition"] = " ".join(fetched.headers.get("content-disposition", "").split())
-    name = (head.get_filename() or "").replace("\\", "/").rpartition("/")[2]
+    said = fetched.headers.get("content-disposition", "")
+    coded, written = _CODED_NAME.search(said), _NAME.search(said)
+    given = unquote(coded[1]) if coded else (written[1] or written[2]) if written else ""
+    name = given.replace("\\", "/").rpartition("/")[2]
     return printable(name)[:100] or re.sub(r"\W+", "_", label.partition(" ")[2]).strip("_")[:100] or "answer"
 
 
@@ -118,10 +122,8 @@ def _is_text(fetched: Fetched) -> bool:
 
 
 def _text(fetched: Fetched) -> str:
-    head = Message()
-    head["content-type"] = " ".join(fetched.headers.get("content-type", "").split()) or "text/plain"
-    charset = head.get_content_charset("utf-8")
+    said = _CHARSET.search(fetched.headers.get("content-type", ""))
     try:
-        return fetched.body.decode(charset, "replace")
+        return fetched.body.decode(said[1] if said else "utf-8", "replace")
     except LookupError:
         return fetched.body.decode("utf-8", "replace")

@@ -17,6 +17,7 @@ from mcp import Client, StdioServerParameters
 from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult, TextContent
 
+from agentnb import tool
 from agentnb.mcp_server import McpServer
 from agentnb.mcp_server.questions import to_form, to_reply
 from agentnb.messages import Text
@@ -251,3 +252,15 @@ def test_a_question_without_a_form_is_answered_by_accepting_it() -> None:
     assert to_reply(question, ElicitResult(action="cancel")) is None
     assert to_reply(Question("Fine?", (Text("x"),)), ElicitResult(action="accept")) == Reply("")
     assert to_form(Question("Fine?")).requested_schema == {"type": "object", "properties": {}}
+
+
+async def test_a_tool_that_cannot_be_told_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(value: Nowhere) -> None:  # type: ignore[name-defined]  # noqa: F821
+        del value
+
+    server = McpServer("testing", [tool(broken), *tools()]).server()
+    async with Client(server) as client:
+        names = [each.name for each in (await client.list_tools()).tools]
+    assert "broken" not in names
+    assert "add" in names
+    assert "agentnb: broken is not offered: " in capsys.readouterr().err

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from agentnb.errors import ToolError, UsageError
-from agentnb.messages import Content, Data, Image, Text
+from agentnb.messages import Content, Data, File, Image, Text
 from agentnb.tools.base import Previewing, Toolset, traits
 from tests.openapi.calls import call, context, document, keys, one, operation, schema, shown, tools
 from tests.openapi.service import PNG
@@ -463,3 +463,56 @@ async def test_arguments_are_checked_without_a_request() -> None:
     tool.check({"q": 1}, context())
     with pytest.raises(ToolError, match="q: 'x' is not of type 'integer'"):
         tool.check({"q": "x"}, context())
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ('attachment; filename="a b.zip"', "a b.zip"),
+        ("attachment; filename=../../b.zip", "b.zip"),
+        ("attachment; filename=\"c.zip\"; filename*=UTF-8''gr%C3%BC%C3%9Fe.zip", "grüße.zip"),
+        ('attachment; filename="..\\\\d.zip"', "d.zip"),
+        ("attachment", "x"),
+    ],
+)
+async def test_a_file_is_called_as_the_service_calls_it_without_folders(said: str, name: str) -> None:
+    sent = Answer([b"PK\x03\x04"], content_type="application/zip", headers={"content-disposition": said})
+    async with provider(sent) as server:
+        made = await call(await one(operation(), server=server.url))
+    assert made.content[1] == File(name, b"PK\x03\x04", "application/zip")
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ({"type": "string"}, {}),
+        ({"type": ["string", "null"]}, {"a": None}),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, {"a": None}),
+        ({"oneOf": [{"type": "string"}]}, {}),
+        ({"type": "null"}, {"a": None}),
+        ({}, {"a": None}),
+    ],
+)
+async def test_null_is_sent_where_a_field_takes_it_and_else_left_out(written: Any, sent: Any) -> None:
+    source = _body({"type": "object", "properties": {"a": written, "b": {"type": "integer"}}}, required=True)
+    _, data = await (await one(source)).preview({"a": None, "b": 1}, context())
+    assert data == Data(sent | {"b": 1})
+
+
+async def test_cookies_and_query_strings_are_written_in_their_ways() -> None:
+    tool = await one(
+        operation(
+            {"name": "a", "in": "cookie", "schema": {}, "explode": False},
+            {"name": "b", "in": "cookie", "schema": {}},
+            {"name": "s", "in": "querystring", "content": {"text/plain": {"schema": {"type": "string"}}}},
+            {"name": "p", "in": "path", "content": {"application/json": {"schema": {}}}},
+            path="/x/{p}",
+        )
+    )
+    text = await shown(tool, a=[1, 2], b={"c": "d e", "f": 1}, s="q=1&r=ü", p={"a": 1})
+    assert text.splitlines() == [
+        "GET https://api.example/v1/x/%7B%22a%22%3A1%7D?q=1&r=%C3%BC",
+        "cookie: a=1%2C2",
+        "cookie: c=d%20e",
+        "cookie: f=1",
+    ]
