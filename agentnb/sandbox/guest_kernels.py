@@ -161,7 +161,7 @@ class Kernel:
         client = self._client
         assert client is not None
         asked = {"value": _VALUE} if value else {}
-        run = client.execute(code, allow_stdin=False, user_expressions=asked)
+        run = client.execute(code, allow_stdin=False, stop_on_error=False, user_expressions=asked)
         reply = asyncio.ensure_future(_reply(client, run))
         seen: set[str] = set()
         try:

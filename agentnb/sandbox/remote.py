@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import json
+import re
 from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -26,8 +27,7 @@ from agentnb.sandbox.served import ServedProcesses
 _VALUE: JSONObject = {"value": "__import__('json').dumps(_)"}
 _KINDS: dict[str, Kind] = {"directory": "directory", "file": "file", "notebook": "file"}
 #: Runs shell commands in the kernel, its output shown as it comes.
-_SHELL = "get_ipython().run_cell_magic('script', '--no-raise-error bash', {code!r})"
-_EXIT: JSONObject = {"exit": "_exit_code"}
+_SHELL = "get_ipython().run_cell_magic('script', 'bash', {code!r})"
 #: A kernel that prints without end drowns the server, and what tells it to stop: it stops by itself.
 _BOUND = """
 def _bound():
@@ -41,13 +41,15 @@ def _bound():
             if left[0] < 0:
                 raise OutputLimit("stopped after {most} bytes of output")
             return write(text)
+        wrapped.bounded = True
         stream.write = wrapped
     def begin(*_):
+        # IPython puts its own `write` back after each cell.
         left[0] = {most}
+        for stream in (sys.stdout, sys.stderr):
+            if not hasattr(stream.write, "bounded"):
+                bounded(stream)
     get_ipython().events.register("pre_run_cell", begin)
-    bounded(sys.stdout)
-    bounded(sys.stderr)
-    begin()
 _bound()
 del _bound
 """
@@ -132,9 +134,8 @@ class Remote:
             yield Printed(ANEW, "stderr")
         stop = Stop(self.limits.seconds if timeout is None else timeout, self.limits.output)
         if language == "shell":
-            code, asked = _SHELL.format(code=code), _EXIT
-        else:
-            asked = _VALUE if value else {}
+            code = _SHELL.format(code=code)
+        asked = _VALUE if value and language == "python" else {}
         try:
             with self._idle.busy():
                 async with aclosing(_outputs(kernel.execute(code, stop, asked), stop)) as outputs:
@@ -211,15 +212,15 @@ async def _outputs(messages: AsyncGenerator[Message, None], stop: Stop) -> Async
     async with aclosing(messages) as arriving:
         async for kind, content in arriving:
             if kind == "execute_reply":
-                valued = _answered(content, failures)
+                valued = _answered(content)
                 continue
             if kind == "stream":
                 content = {**content, "text": stop.admit(str(content.get("text")))}
-            elif not stop.admit(json.dumps(content)):
+            elif kind in ("display_data", "execute_result") and not stop.admit(json.dumps(content)):
                 continue
             output = parse_output(kind, content)
             if isinstance(output, Failed):
-                failures.append(output)
+                failures.append(_plain(output))
             elif output is not None:
                 yield output
     if valued is not None:
@@ -228,16 +229,17 @@ async def _outputs(messages: AsyncGenerator[Message, None], stop: Stop) -> Async
         yield verdict(failures)
 
 
-def _answered(content: JSONObject, failures: list[Failed]) -> Output | None:
-    """The value that was asked for; an exit code other than 0 is a failure."""
+def _answered(content: JSONObject) -> Output | None:
+    """The value that was asked for."""
     asked = content.get("user_expressions")
-    asked = asked if isinstance(asked, dict) else {}
-    value, code = asked.get("value"), asked.get("exit")
-    data = code.get("data") if isinstance(code, dict) else None
-    said = str(data.get("text/plain", "0")) if isinstance(data, dict) else "0"
-    if said not in ("0", "None"):
-        failures.append(Failed(f"Exit code {one_line(said, 20)}", ""))
+    value = asked.get("value") if isinstance(asked, dict) else None
     return parse_output("value", value) if isinstance(value, dict) else None
+
+
+def _plain(failed: Failed) -> Failed:
+    """A shell command that failed, without the kernel's way of saying so."""
+    code = re.search(r"exit status (-?\d+)", failed.message) if failed.name == "CalledProcessError" else None
+    return Failed(f"Exit code {code[1]}", "") if code else failed
 
 
 def _sources() -> list[list[str]]:
