@@ -16,9 +16,7 @@ from agentnb import config, events
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.approval import Policy
 from agentnb.bridge import Foreground
-from agentnb.builtins.bash import Bash
 from agentnb.builtins.delegate import Delegate
-from agentnb.builtins.fetch import Fetch
 from agentnb.builtins.toolset import Builtins
 from agentnb.direct import DirectTools, perform
 from agentnb.jobs import LoopThread, Run
@@ -36,6 +34,7 @@ from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_tools import BrowserTools
 from agentnb.session import Session
 from agentnb.skills.shelf import SkillShelf
+from agentnb.skills.tool import built_ins
 from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Asker, Reply, Tool
 from agentnb.transcript import Transcript
@@ -86,7 +85,7 @@ class Workspace(Lineup):
         self._push_due = False
         self._last: Transcript | None = None
         self.skills = SkillShelf(
-            self._unlocks,
+            built_ins(lambda: self.models.http, environ=environ, hidden=self.key_variables),
             tools=self.toolbox.all,
             infer=self._answer,
             rule=self.policy.rule,
@@ -206,11 +205,6 @@ class Workspace(Lineup):
         run.done.add_done_callback(lambda _: self._ended(run, cell))
         return run
 
-    def _unlocks(self, folder: Path) -> Sequence[Tool]:
-        """What there is to follow a skill with, in its folder."""
-        shell = Bash(folder, environ=self.environ, hidden=self.key_variables)
-        return shell, Fetch(lambda: self.models.http, environ=self.environ)
-
     async def _answer(self, prompt: str, model: str | None) -> str:
         """What a model says to a question that belongs to no run."""
         agent = self.agent(model=self.open_model(model) if model else None, tools=())
@@ -237,6 +231,7 @@ class Workspace(Lineup):
         """Stop everything and let go of the loop."""
         self.stop()
         self._listeners.clear()
+        self.builtins.undo.clear()
         self.browser.shut()
         self.mcp.close()
         self.background.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,8 @@ class Document:
 
 def find(folder: Path) -> Path | None:
     """The document of a skill's folder; None where there is none."""
-    return next((folder / name for name in NAMES if (folder / name).is_file()), None)
+    # Not Path.is_file, which fails for a folder that may not be looked into.
+    return next((folder / name for name in NAMES if os.path.isfile(folder / name)), None)
 
 
 def read(folder: Path) -> str:

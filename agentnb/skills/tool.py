@@ -6,12 +6,15 @@ import asyncio
 import hashlib
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from agentnb.builtins.bash import Bash
+from agentnb.builtins.fetch import Fetch
 from agentnb.errors import ToolError, UsageError
 from agentnb.messages import JSONObject, Text, ToolSpec
+from agentnb.models.http import Http
 from agentnb.skills.allowed import narrowed
 from agentnb.skills.files import SkillFiles
 from agentnb.skills.skill import Skill, bundled
@@ -21,6 +24,13 @@ from agentnb.tools.base import Tool, ToolContext, ToolReturn, Traits
 Unlocks: TypeAlias = Callable[[Path], Sequence[Tool]]
 
 _UNLOCKED = ("bash", "fetch")
+
+
+def built_ins(
+    http: Http | Callable[[], Http], *, environ: Mapping[str, str], hidden: Callable[[], Iterable[str]]
+) -> Unlocks:
+    """The shell and the door to the web, for any folder; `hidden` names variables that commands must not see."""
+    return lambda folder: (Bash(folder, environ=environ, hidden=hidden), Fetch(http, environ=environ))
 
 
 class SkillTool:
