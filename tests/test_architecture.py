@@ -70,14 +70,14 @@ credential
 
 builtins: copies declared delegate diffs displayed execution folder picture processes readable seek < changes fetch \
   search terminal < bash inspection undo < files python < toolset
-mcp: elicit expansion groups results tool < settings underway < stdio < client < connection < server < hub
+mcp: elicit expansion groups results tool < settings underway < signin stdio < client < connection < server < hub
 mcp_server: content questions < calls < .
 openapi: reading shape styles < documents < refs < operations schemas < answers arguments bodies security servers < \
   requests < tool < toolset < .
 sandbox: base browser_address browser_find browser_recordings guest_boot guest_files idle seccomp watch < \
-  browser_gate browser_snapshot browser_tabs guest_kernels guest_processes launch outputs served < browser_look \
-  browser_process bwrap channel guest interpreter jupyter_server < browser_verbs process < browser remote < \
-  browser_tools sandboxes < tools
+  browser_snapshot browser_tabs browser_upstream guest_kernels guest_processes launch outputs served < browser_gate \
+  browser_look bwrap channel guest interpreter jupyter_server < browser_process browser_verbs process < browser \
+  remote < browser_tools sandboxes < tools
 
 mcp_toolsets
 skills: parse steps < properties validate < prompt skill < allowed files < tool < workflow < shelf
@@ -128,6 +128,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "mcp_server.calls": {"anyio", "mcp", "mcp_types"},
     "mcp_server.content": {"mcp_types"},
     "mcp_server.questions": {"mcp_types"},
+    "mcp.signin": {"mcp"},
     "mcp.stdio": {"anyio", "mcp", "mcp_types", "pydantic_core"},
     "models.anthropic_blocks": {"orjson"},
     "models.anthropic_request": {"orjson"},

@@ -10,10 +10,14 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import Coroutine
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from agentnb.sandbox.browser_address import Address, is_private
+from agentnb.sandbox.browser_address import Address, is_private, is_private_name
+from agentnb.sandbox.browser_upstream import Upstream, upstream
+
+_Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _HEAD_BYTES = 256_000
 _PIECE = 64 * 1024
@@ -34,13 +38,19 @@ class _Request:
     address: Address
     head: bytes = b""
     body: int = 0
+    #: The head as another proxy wants it, with the whole URL.
+    whole: bytes = b""
 
 
 class Gate:
-    """A proxy for one browser. `allowed` are the private hosts and ports that a person has allowed."""
+    """A proxy for one browser. `allowed` are the private hosts and ports that a person has allowed.
 
-    def __init__(self, allowed: set[tuple[str, int]]) -> None:
+    `way` says through which other proxy a public address is reached, as the person's network may want it.
+    """
+
+    def __init__(self, allowed: set[tuple[str, int]], way: Callable[..., Upstream | None] = upstream) -> None:
         self.allowed = allowed
+        self._way = way
         #: What was refused lately, in words.
         self.refused: deque[str] = deque(maxlen=20)
         self._server: asyncio.Server | None = None
@@ -71,7 +81,7 @@ class Gate:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD)
             request = _parse(head)
             try:
-                answer, to_host = await self._reach(request.address)
+                request, (answer, to_host) = await self._reach(request)
             except _Refused as reason:
                 writer.write(_refusal(str(reason)))
                 await writer.drain()
@@ -85,19 +95,59 @@ class Gate:
         finally:
             await _shut(writer)
 
-    async def _reach(self, address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        found = await _look_up(address)
-        if address.place not in self.allowed and any(map(is_private, found)):
-            reason = f"{address.host}:{address.port} is a private address, and nobody has allowed it"
-            self.refused.append(reason)
-            raise _Refused(reason)
-        last: Exception | None = None
-        for ip in found:
-            try:
-                return await asyncio.wait_for(asyncio.open_connection(ip, address.port, limit=_HEAD_BYTES), _CONNECT)
-            except (OSError, TimeoutError) as error:
-                last = error
-        raise _Refused(f"{address.host}:{address.port} does not answer ({last or 'no address'})")
+    async def _reach(self, request: _Request) -> tuple[_Request, _Stream]:
+        address = request.address
+        way = self._way(address, secure=not request.head)
+        try:
+            found = await _look_up(address)
+        except _Refused:
+            # Behind a proxy, names of the internet may be known to the proxy only.
+            if way is None or is_private_name(address.host):
+                raise
+            found = []
+        if any(map(is_private, found)):
+            if address.place not in self.allowed:
+                reason = f"{address.host}:{address.port} is a private address, and nobody has allowed it"
+                self.refused.append(reason)
+                raise _Refused(reason)
+            way = None
+        if way is not None:
+            return await _through(way, request)
+        return request, await _connect(found, address.port)
+
+
+async def _connect(hosts: Sequence[str], port: int, *, tls: bool = False) -> _Stream:
+    """A connection to the first that answers."""
+    last: Exception | None = None
+    for host in hosts:
+        try:
+            opening = asyncio.open_connection(host, port, limit=_HEAD_BYTES, ssl=tls or None)
+            return await asyncio.wait_for(opening, _CONNECT)
+        except (OSError, TimeoutError) as error:
+            last = error
+    raise _Refused(f"{'/'.join(hosts)}:{port} does not answer ({last or 'no address'})")
+
+
+async def _through(way: Upstream, request: _Request) -> tuple[_Request, _Stream]:
+    """The same request as the next proxy wants it, and a connection there: for a tunnel, one that is open."""
+    stream = reader, writer = await _connect([way.host], way.port, tls=way.tls)
+    if request.head:
+        line, _, rest = request.whole.partition(b"\r\n")
+        return replace(request, head=line + b"\r\n" + way.authorization + rest), stream
+    host, port = request.address.place
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    writer.write(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n".encode() + way.authorization + b"\r\n")
+    status = b""
+    try:
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _HEAD)
+        status = answer.partition(b"\r\n")[0]
+    finally:
+        if b" 200" not in status:
+            await _shut(writer)
+    if b" 200" not in status:
+        said = status[:80].decode("latin-1")
+        raise _Refused(f"the proxy {way.host}:{way.port} lets nothing through to {place} ({said})")
+    return request, stream
 
 
 async def leads_inside(address: Address) -> bool:
@@ -133,8 +183,10 @@ def _parse(head: bytes) -> _Request:
     host, port = _split(authority)
     length = _LENGTH.search(rest)
     lines = _OWN_LINES.sub(b"", rest)
-    sent = f"{method} {slash or '/'}{path} {version}\r\nConnection: close\r\n".encode("latin-1") + lines
-    return _Request(Address(target, host, port), sent, int(length[1]) if length else 0)
+    ends = f" {version}\r\nConnection: close\r\n".encode("latin-1") + lines
+    sent = f"{method} {slash or '/'}{path}".encode("latin-1") + ends
+    whole = f"{method} {target}".encode("latin-1") + ends
+    return _Request(Address(target, host, port), sent, int(length[1]) if length else 0, whole)
 
 
 def _split(authority: str) -> tuple[str, int]:
@@ -149,9 +201,6 @@ def _refusal(reason: str) -> bytes:
     body = f"The browser's gate let nothing through: {reason}.".encode()
     head = f"HTTP/1.1 403 Refused\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"Connection: close\r\n\r\n" + body
-
-
-_Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 async def _carry(request: _Request, browser: _Stream, host: _Stream) -> None:

@@ -39,7 +39,7 @@ async def look(tabs: Tabs, *, longest: int = LONGEST_AFTER) -> Seen:
     from playwright.async_api import Error
 
     page = await tabs.current()
-    await _settle(page)
+    await _settle(page, tabs)
     page = await tabs.current()  # a popup may have come to the front
     try:
         async with asyncio.timeout(_READ):
@@ -96,10 +96,13 @@ async def picture(page: Page, *, full: bool = False) -> bytes | None:
     return None
 
 
-async def _settle(page: Page) -> None:
+async def _settle(page: Page, tabs: Tabs) -> None:
     """Let what an action has started come to an end, for a while."""
     from playwright.async_api import Error
 
     await asyncio.sleep(_BREATH)
+    if not tabs.moving:
+        return
+    tabs.moving = False
     with contextlib.suppress(Error):  # also of a page that was closed, or takes longer
-        await page.wait_for_load_state("load", timeout=_LOADED * 1000)
+        await page.wait_for_load_state("load", timeout=min(_LOADED, tabs.patience / 2) * 1000)

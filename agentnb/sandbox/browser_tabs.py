@@ -13,7 +13,7 @@ from agentnb.errors import ToolError
 from agentnb.sandbox.browser_address import shown
 
 if TYPE_CHECKING:
-    from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Download, Locator, Page
+    from playwright.async_api import BrowserContext, ConsoleMessage, Dialog, Download, Locator, Page, Request
 
 _REF = re.compile(r"(f\d+)?e\d+")
 #: What of a line a page writes is kept, in characters, and how many lines.
@@ -42,7 +42,10 @@ class Tabs:
         self.seen_url = ""
         self._current: Page | None = None
         self._crashed: set[Page] = set()
+        #: Whether a page went elsewhere since it was last looked at: then it is waited for.
+        self.moving = False
         context.on("page", self._opened)
+        context.on("request", self._asked)
 
     @property
     def pages(self) -> list[Page]:
@@ -101,7 +104,7 @@ class Tabs:
                 await session.detach()
         except TimeoutError:
             return False
-        except _errors():
+        except browser_errors():
             return page not in self._crashed
         return True
 
@@ -110,7 +113,7 @@ class Tabs:
         if not _REF.fullmatch(ref):
             raise ToolError(f"{shown(ref)!r} is no ref. A ref looks like e12 and stands in the last snapshot.")
         found = (await self.current()).locator(f"aria-ref={ref}")
-        with contextlib.suppress(_errors()):
+        with contextlib.suppress(browser_errors()):
             if await found.count() == 1:
                 return found
         raise ToolError(f"{ref} is stale: the page has changed since. Take browser_snapshot and use a ref from there.")
@@ -144,17 +147,24 @@ class Tabs:
         page.on("crash", self._crash)
         if len(self.pages) > _TABS:
             self.notes.append(f"A page opened tab {len(self.pages)}; it was closed, {_TABS} are enough.")
-            with contextlib.suppress(_errors()):
+            with contextlib.suppress(browser_errors()):
                 await page.close()
         elif await page.opener() is not None:
             self._current = page
             self.notes.append(f"A new tab was opened and is in front: {shown(page.url)}")
 
+    def _asked(self, request: Request) -> None:
+        if request.is_navigation_request():
+            try:
+                self.moving = self.moving or request.frame.parent_frame is None
+            except browser_errors():  # of a page that is just being made
+                self.moving = True
+
     async def _answer(self, dialog: Dialog) -> None:
         accept = self.accepting or dialog.type in ("alert", "beforeunload")
         done = "accepted" if accept else "dismissed"
         self.notes.append(f"The page showed a dialog ({dialog.type}): {dialog.message[:_LINE]!r}. It was {done}.")
-        with contextlib.suppress(_errors()):
+        with contextlib.suppress(browser_errors()):
             await (dialog.accept(self.prompt_text) if accept else dialog.dismiss())
 
     async def _save(self, download: Download) -> None:
@@ -167,7 +177,7 @@ class Tabs:
         path.touch()
         try:
             await download.save_as(path)
-        except _errors() as error:
+        except browser_errors() as error:
             path.unlink(missing_ok=True)
             self.notes.append(f"A download failed: {shown(str(error))}")
         else:
@@ -181,7 +191,7 @@ class Tabs:
         self._crashed.add(page)
 
 
-def _errors() -> type[Exception]:
+def browser_errors() -> type[Exception]:
     """What playwright raises, also for a page that has gone meanwhile."""
     from playwright.async_api import Error
 

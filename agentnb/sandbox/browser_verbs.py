@@ -13,7 +13,7 @@ from agentnb.messages import Image
 from agentnb.sandbox.browser_address import parse_address
 from agentnb.sandbox.browser_look import look, look_at, picture
 from agentnb.sandbox.browser_snapshot import LONGEST, bounded, page_content
-from agentnb.sandbox.browser_tabs import Tabs
+from agentnb.sandbox.browser_tabs import Tabs, browser_errors
 from agentnb.tools.base import Approval
 
 if TYPE_CHECKING:
@@ -47,10 +47,8 @@ class Verb:
 
 async def _go(page: Page, url: str, patience: float) -> None:
     """Be there when the server has answered; the rest of the page gets half of the time there is."""
-    from playwright.async_api import Error
-
     await page.goto(url, wait_until="commit")
-    with contextlib.suppress(Error):
+    with contextlib.suppress(browser_errors()):
         await page.wait_for_load_state("domcontentloaded", timeout=patience * 500)
 
 

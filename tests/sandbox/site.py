@@ -32,6 +32,7 @@ PAGES: dict[str, str] = {
         <button>Pay [ref=e3]</button><button>Stay</button>""",
     "/console": "<script>console.log('hello from the page'); setTimeout(() => { throw new Error('broken') })</script>",
     "/loop": "<title>Loop</title><button onclick='while (true) {}'>Freeze</button>",
+    "/stuck": "<img src='/hang'><button onclick='this.textContent = 1'>Use me</button>",
     "/frame": "<iframe title=inner srcdoc='<button onclick=\"this.textContent=1\">Inside</button>'></iframe>",
     "/file": "<a download='../../evil name.txt' href='data:text/plain,harmless'>Get it</a>",
     "/tall": "<div style='height: 500000px; background: linear-gradient(red, blue)'>Tall</div>",
@@ -60,7 +61,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif path == "/big":
             paragraph = b"<p>" + b"word " * 1998 + b"end</p>\n"
-            self._answer(b"<title>Big</title>" + paragraph * (BIG_BYTES // len(paragraph)))
+            some = paragraph * (BIG_BYTES // len(paragraph) // 10)
+            self._answer(b"<title>Big</title>" + some + b"<div hidden>" + some * 9 + b"</div>")
         elif path == "/thanks":
             self._answer(f"<title>Thanks</title><p>Got {query}</p>".encode())
         else:

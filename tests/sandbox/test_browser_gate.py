@@ -13,6 +13,7 @@ from agentnb.messages import Text
 from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_address import Address
 from agentnb.sandbox.browser_gate import Gate, leads_inside
+from agentnb.sandbox.browser_upstream import Upstream, parse_upstream, upstream
 from agentnb.tools.base import Previewing, Question, Reply
 from tests.sandbox.browsing import Hands, browsing, ref_of
 from tests.sandbox.site import Site, serve_site
@@ -74,10 +75,69 @@ async def test_a_tunnel_goes_to_an_allowed_place(site: Site) -> None:
     "host", ["127.0.0.1", "localhost", "a.localhost", "LOCALHOST.", "[::1]", "2130706433", "0x7f.1"]
 )
 async def test_a_place_that_nobody_allowed_is_refused(secret: Site, host: str) -> None:
-    gate = Gate(set())
+    gate = Gate(set(), lambda *_, **__: Upstream("127.0.0.1", 9))
     answer = await asked(gate, f"GET http://{host}:{secret.server_port}/ HTTP/1.1\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 403 Refused")
     assert secret.asked == []
+
+
+async def proxied(request: bytes, answer: bytes, *, allowed: tuple[str, int] = ("", 0)) -> tuple[bytes, bytes]:
+    """What a proxy of the network is asked by the gate, and what the browser gets."""
+    heard: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    way = parse_upstream(f"http://ada:pa%20ss@127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        got = await asked(Gate({allowed}, lambda *_, **__: way), request)
+    finally:
+        server.close()
+    return b"".join(heard), got
+
+
+async def test_the_proxy_of_the_network_is_asked_for_what_is_public() -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+    heard, got = await proxied(b"GET http://public.invalid/a HTTP/1.1\r\nHost: public.invalid\r\n\r\n", ok)
+    assert heard == (
+        b"GET http://public.invalid/a HTTP/1.1\r\nProxy-Authorization: Basic YWRhOnBhIHNz\r\n"
+        b"Connection: close\r\nHost: public.invalid\r\n\r\n"
+    )
+    assert got == b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
+    tunnel = b"CONNECT public.invalid:443 HTTP/1.1\r\n\r\n"
+    heard, got = await proxied(tunnel, b"HTTP/1.1 200 Fine\r\n\r\nsecret")
+    assert heard.startswith(b"CONNECT public.invalid:443 HTTP/1.1\r\nHost: public.invalid:443\r\nProxy-Authorization:")
+    assert got == b"HTTP/1.1 200 Connection established\r\n\r\nsecret"
+    _, got = await proxied(tunnel, b"HTTP/1.1 407 Who are you\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 403 Refused")
+    assert b"407 Who are you" in got
+
+
+async def test_the_proxy_of_the_network_is_not_asked_for_what_is_private(secret: Site, site: Site) -> None:
+    for host in ("127.0.0.1", "no.localhost"):
+        request = f"GET http://{host}:{secret.server_port}/ HTTP/1.1\r\n\r\n".encode()
+        heard, got = await proxied(request, b"HTTP/1.1 200 OK\r\n\r\n")
+        assert (heard, got[:12]) == (b"", b"HTTP/1.1 403")
+    place = ("127.0.0.1", site.server_port)
+    heard, got = await proxied(f"GET {site.url}/second HTTP/1.1\r\n\r\n".encode(), b"", allowed=place)
+    assert (heard, b"The second page" in got) == (b"", True)
+
+
+def test_the_proxy_is_what_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    address = Address("", "example.org", 443)
+    assert upstream(address, secure=True) is None
+    monkeypatch.setenv("https_proxy", "https://proxy.corp")
+    monkeypatch.setenv("http_proxy", "proxy.corp:3128")
+    monkeypatch.setenv("no_proxy", "corp")
+    assert upstream(address, secure=True) == Upstream("proxy.corp", 443, tls=True)
+    assert upstream(address, secure=False) == Upstream("proxy.corp", 3128)
+    assert upstream(Address("", "wiki.corp", 80), secure=False) is None
+    assert parse_upstream("socks5://proxy:1080") is None
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,12 @@ async def test_a_server_that_never_answers_is_given_up(browser: Browser, site: S
     assert "Title: Order" in await do("navigate", url=site.url)
 
 
+async def test_a_page_that_never_ends_loading_is_used_all_the_same(browser: Browser, site: Site) -> None:
+    do = Hands(browser)
+    page = await do("navigate", url=f"{site.url}/stuck")
+    assert 'button "1"' in await do("click", ref=ref_of(page, 'button "Use me"'))
+
+
 async def test_a_call_that_is_cancelled_leaves_a_working_browser(browser: Browser, site: Site) -> None:
     do = Hands(browser)
     await do("navigate", url=site.url)
