@@ -17,6 +17,7 @@ from agentnb.hooks import Hooks
 from agentnb.messages import JSON, Text, ToolCall
 from agentnb.tools.base import Tool, ToolContext, ToolReturn
 from agentnb.tools.capture import printable
+from agentnb.tools.naming import look_up
 
 _OWN = str(Path(__file__).parent)
 
@@ -66,7 +67,7 @@ class Calling:
         alone: list[ToolCall] = []
         together: list[ToolCall] = []
         for call in calls:
-            tool = self._tools.get(call.name)
+            tool = look_up(self._tools, call.name)
             (together if tool is not None and tool.parallel else alone).append(call)
         lanes = [[call] for call in together] + ([alone] if alone else [])
         tasks = [asyncio.create_task(self._lane(lane, cut, put)) for lane in lanes]
@@ -124,7 +125,7 @@ class Calling:
             self.used_up.add(tool.name)
 
     def _accept(self, call: ToolCall, cut: bool) -> tuple[Tool, dict[str, JSON]]:
-        tool = self._tools.get(call.name)
+        tool = look_up(self._tools, call.name)
         if tool is None:
             raise ToolError(f"tool {call.name!r} not found.{nearest(call.name, self._tools)}")
         if cut:

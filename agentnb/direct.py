@@ -18,7 +18,7 @@ from agentnb.toolbox import Listed, Toolbox
 from agentnb.tools.naming import kind
 from agentnb.transcript import Transcript
 
-#: Makes a call and waits for its result: by the name of a tool, with checked approval and a card.
+#: Makes a call and waits for its result: by the id of a tool, checked and approved.
 Perform: TypeAlias = Callable[[str, JSONObject], ToolResult]
 
 _TYPES: dict[object, type] = {
@@ -136,7 +136,7 @@ class DirectTool:
         values = {name: value for name, value in bound.arguments.items() if name != "kwargs"}
         values |= bound.arguments.get("kwargs", {})
         with passing(self._namespace) as passed:
-            result = self._perform(self._listed.name, arguments(passed, values, self._spec))
+            result = self._perform(self._listed.id, arguments(passed, values, self._spec))
             return as_value(result, self._namespace)
 
     def json(self, *args: object, **kwargs: object) -> list[JSON] | dict[str, JSON]:

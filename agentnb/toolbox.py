@@ -121,13 +121,20 @@ class Toolbox:
         """
         picked: list[Tool] = []
         for name in wanted:
-            found = self.match(name)
+            found = [] if self._is_own(name) else self.match(name)
             on = found if len(found) < 2 else [each for each in found if each.enabled] or found
             picked += [each.tool for each in on] or self._plain(name)
         return offered(picked)
 
+    def _is_own(self, name: str) -> bool:
+        """Whether a function of the notebook that is no tool yet has the name of a toolset's tool: it goes before."""
+        value = self._namespace.get(name)
+        if not callable(value) or isinstance(value, type):
+            return False
+        return any(each.name == name and each.toolset is not None for each in self.listed())
+
     def _plain(self, name: str) -> list[Tool]:
-        if name in self._sources.toolsets:
+        if name in self._sources.toolsets and not self._is_own(name):
             return []
         if (value := self._namespace.get(name)) is not None:
             return [as_tool(value)]

@@ -178,6 +178,13 @@ def test_a_pick_of_many_leaves_out_those_that_are_off_and_a_pick_of_one_does_not
     assert [each.name for each in toolbox.pick(["clock"])] == ["time_now", "alarm"]
 
 
+def test_a_function_of_the_notebook_goes_before_a_toolsets_tool_of_its_name() -> None:
+    toolbox = box(search=search)
+    toolbox.add_toolset(Server("web", ["search"]))
+    assert [toolbox.description(each) for each in toolbox.pick(["search"])] == ["Search here."]
+    assert [toolbox.description(each) for each in toolbox.pick(["mcp-web-search"])] == ["Of a server."]
+
+
 def test_picked_functions_that_clash_are_told_apart() -> None:
     toolbox = box(search=tool(search), again=tool(now, name="search"))
     assert [each.name for each in toolbox.pick(["search", "again"])] == ["search", "function-search_2"]

@@ -19,6 +19,7 @@ from agentnb.notebook.asking.widget import AskWidget, ask_widget
 from agentnb.notebook.display import IPythonPublisher, default_mode, make_display
 from agentnb.notebook.publisher import MaskedPublisher, Publisher
 from agentnb.render.terminal import one_line
+from agentnb.toolbox import Listed
 from agentnb.tools.base import Choice, Question, Reply
 from agentnb.transcript import Transcript
 from agentnb.workspace import Workspace
@@ -69,7 +70,7 @@ class Form:
         self,
         workspace: Workspace,
         publisher: Publisher,
-        name: str,
+        listed: Listed,
         spec: ToolSpec,
         *,
         variable: str | None,
@@ -77,13 +78,14 @@ class Form:
     ) -> None:
         self._workspace = workspace
         self._publisher = publisher
-        self._name = name
+        self._id = listed.id
+        self._name = name = listed.name
         self._hint = call_line.example(name, spec)
         self._variable = variable
         self._cell = cell
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._id = f"agentnb-form-{uuid.uuid4().hex[:12]}"
+        self._tasks: set[asyncio.Task[str]] = set()
+        self._display_id = f"agentnb-form-{uuid.uuid4().hex[:12]}"
         self._asked = Slots(publisher, 1)
         self._cards = Slots(publisher, _SLOTS)
         question = Question(f"Call {name}", (Text(spec.description),), dict(spec.parameters), {}, (_RUN,))
@@ -92,7 +94,7 @@ class Form:
     def show(self) -> None:
         """Show it, with room below for questions and cards."""
         bundle = {**self._widget.bundle, "text/plain": f"A form for {self._name}. Without widgets: {self._hint}"}
-        self._publisher.show(bundle, {}, display_id=self._id, update=False)
+        self._publisher.show(bundle, {}, display_id=self._display_id, update=False)
         self._asked.open()
         self._cards.open()
 
@@ -107,21 +109,25 @@ class Form:
             task.cancel()
         # The display first: a front end must not be left with a widget that is gone.
         kept: dict[str, object] = {"text/plain": f"The form for {self._name} is closed. {self._hint}"}
-        self._publisher.show(kept, {}, display_id=self._id, update=True)
+        self._publisher.show(kept, {}, display_id=self._display_id, update=True)
         self._widget.close()
 
     def _begin(self, values: JSONObject) -> None:
-        task = self._loop.create_task(self._call(values))
+        task = self._loop.create_task(self._called(values))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
 
-    async def _call(self, values: JSONObject) -> None:
-        try:
-            note = await self._called(values)
-        except AgentnbError as error:
-            self._widget.ready(one_line(str(error), 300), wrong=True)
-        else:
-            self._widget.ready(note)
+    def _ended(self, task: asyncio.Task[str]) -> None:
+        """Let it be filled in again, and say what became of the call."""
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._widget.ready(task.result())
+            return
+        kind = "" if isinstance(error, AgentnbError) else f"{type(error).__name__}: "
+        self._widget.ready(one_line(f"{kind}{error}", 300), wrong=True)
 
     async def _called(self, values: JSONObject) -> str:
         workspace, foreground = self._workspace, Foreground()
@@ -131,7 +137,7 @@ class Form:
         provenance = render.Provenance(f"%tool form {self._name}")
         display = make_display("live", self._cards, provenance)
         run = direct.DirectCall(
-            workspace, self._name, values, foreground=foreground, asker=asker, label="form", keep=self._remember
+            workspace, self._id, values, foreground=foreground, asker=asker, label="form", keep=self._remember
         )
         value = as_value(await run.attend(display), workspace.namespace)
         if self._variable is None:
@@ -161,7 +167,7 @@ class Forms:
         if not self._draws():
             show.text(f"There are no forms here. Write: {call_line.example(listed.name, spec)}")
             return
-        form = Form(self._workspace, publisher, listed.name, spec, variable=variable, cell=cell)
+        form = Form(self._workspace, publisher, listed, spec, variable=variable, cell=cell)
         form.show()
         self._open[cell] = form
 

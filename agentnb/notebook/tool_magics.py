@@ -149,7 +149,7 @@ class ToolMagics(Magics):
         call = call_line.read(line)
         found = checked(direct.known(self.workspace, call.name))
         given = direct.given(self.workspace, found, call, passed)
-        return call, self._direct(found.name, given, self._remember)
+        return call, self._direct(found.id, given, self._remember)
 
     def _direct(
         self, name: str, given: JSONObject, keep: Callable[[Transcript], object] = lambda _: None
