@@ -68,6 +68,11 @@ class Toolbox:
             out.append(Listed(name, tool_id, renamed(tool, name), source, enabled, toolset))
         return out
 
+    def shown(self) -> list[Listed]:
+        """What a panel shows: all but what is off before anybody has asked for it, which is not even described."""
+        quiet = {name for name, each in list(self._sources.toolsets.items()) if getattr(each, "off_by_default", False)}
+        return [each for each in self.listed() if each.enabled or each.toolset not in quiet]
+
     def all(self) -> dict[str, Tool]:
         """Every tool by the name it is offered by."""
         return {each.name: each.tool for each in self.listed()}

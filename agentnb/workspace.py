@@ -32,11 +32,13 @@ from agentnb.panel import last_line, panel_run
 from agentnb.protocol import PanelState, PanelTool
 from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_tools import BrowserTools
+from agentnb.sandbox.sandboxes import Sandboxes
+from agentnb.sandbox.tools import SandboxTools
 from agentnb.session import Session
 from agentnb.skills.shelf import SkillShelf
 from agentnb.skills.tool import built_ins
 from agentnb.toolbox import Toolbox
-from agentnb.tools.base import Asker, Reply, Tool
+from agentnb.tools.base import Asker, Reply, Tool, Toolset
 from agentnb.transcript import Transcript
 
 __all__ = ["DEFAULT_MODEL", "Workspace"]
@@ -79,6 +81,7 @@ class Workspace(Lineup):
             environ=environ,
         )
         self.browser = Browser(self.background, environ=environ, folder=base_dir)
+        self.sandboxes = Sandboxes(self.background, token=environ.get)
         self.options = Options()
         self.runs: dict[str, Run] = {}
         self._listeners: list[Callable[[PanelState], object]] = []
@@ -92,9 +95,9 @@ class Workspace(Lineup):
             changed=self.changed,
         )
         self.tools = DirectTools(self.toolbox, self.namespace, lambda name, given: perform(self.call, name, given))
-        self.toolbox.add_toolset(self.builtins)
-        self.toolbox.add_toolset(self.skills)
-        self.toolbox.add_toolset(BrowserTools(self.browser))
+        self.sandbox_tools = SandboxTools(self.sandboxes, self.builtins.folder)
+        for toolset in list[Toolset]([self.builtins, self.skills, BrowserTools(self.browser), self.sandbox_tools]):
+            self.toolbox.add_toolset(toolset)
 
     def __repr__(self) -> str:
         tools = ", ".join(self.toolbox.enabled()) or "none"
@@ -233,6 +236,7 @@ class Workspace(Lineup):
         self._listeners.clear()
         self.builtins.undo.clear()
         self.browser.shut()
+        self.sandboxes.close()
         self.mcp.close()
         self.background.close()
 
@@ -270,7 +274,7 @@ class Workspace(Lineup):
     def state(self) -> PanelState:
         """What a panel shows now."""
         tools = tuple(
-            PanelTool(each.name, self.toolbox.description(each.tool), each.enabled) for each in self.toolbox.listed()
+            PanelTool(each.name, self.toolbox.description(each.tool), each.enabled) for each in self.toolbox.shown()
         )
         runs = tuple(panel_run(run) for run in list(self.runs.values()))
         if self._last is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
@@ -68,10 +69,10 @@ class Fetch(BuiltIn):
         except AgentnbError as error:  # what the network did, in a line
             raise ToolError(str(error)) from None
         if got.status >= 400:
-            raise ToolError(_refused(got, url))
+            raise ToolError(await asyncio.to_thread(_refused, got, url))
         if kind := image_type(got.body):
             return ToolReturn((picture(got.body, f"{url} ({kind})"),))
-        return self._read(got, url, context)
+        return self._read(got, await asyncio.to_thread(_text, got, url), context)
 
     async def preview(self, arguments: JSONObject, context: ToolContext) -> tuple[Content, ...]:
         """The request. Raises ToolError for an address that is none."""
@@ -85,14 +86,13 @@ class Fetch(BuiltIn):
         lines += ["", str(given["body"])] if given.get("body") else []
         return (Text(fence("\n".join(lines), "http")),)
 
-    def _read(self, got: Fetched, url: str, context: ToolContext) -> ToolReturn:
+    def _read(self, got: Fetched, text: str, context: ToolContext) -> ToolReturn:
         def kept(value: object) -> str:
             return keep(value, self.name, self._kept, context.namespace)
 
         if (kind := _binary(got)) is not None:
             named = to_return(got.body, kept)
             return ToolReturn((Text(f"{kind}, {size(len(got.body))}: not text."), *named.content), handle=named.handle)
-        text = _text(got, url)
         most = self._most()
         data = text.encode("utf-8", "replace")
         if len(data) > most:
@@ -137,8 +137,7 @@ def _refused(got: Fetched, url: str) -> str:
         phrase = f" {HTTPStatus(got.status).phrase}"
     except ValueError:
         phrase = ""
-    said = "" if _binary(got) else _text(got, url)[:_ERROR]
-    return f"HTTP {got.status}:{phrase}\n{said}".rstrip()
+    return f"HTTP {got.status}:{phrase}\n{_text(got, url)[:_ERROR]}".rstrip()
 
 
 def _kind(got: Fetched) -> str:
@@ -154,6 +153,9 @@ def _binary(got: Fetched) -> str | None:
 
 
 def _text(got: Fetched, url: str) -> str:
+    """An answer as text; empty for one that is none."""
+    if _binary(got):
+        return ""
     text = _decoded(got)
     kind = _kind(got)
     if "json" in kind or (not kind and text[:1] in "[{"):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Literal, TypeAlias
 
 from agentnb.builtins.changes import Changes, Snapshot
@@ -26,6 +27,7 @@ from agentnb.tools.results import to_return
 Interpreter: TypeAlias = Callable[[str, ToolContext], Awaitable[ToolReturn]]
 #: More pictures than this of one call are not shown to the model.
 _MOST_PICTURES = 8
+_EXITS = ("exit", "quit")
 
 
 class Python(BuiltIn):
@@ -137,6 +139,7 @@ class _Running:
         else:
             scope = dict(namespace)
             around.callback(self._write_back, scope, dict(scope))
+        around.enter_context(_exits_end_the_code(scope))
         around.enter_context(captured(self.output))
         around.enter_context(displays(self._show))
         return scope
@@ -181,6 +184,19 @@ class _Running:
         blocks = [*([Text(printed)] if printed else []), *self._content]
         blocks = blocks or [Text("(no output)")]
         return ToolReturn((*blocks, *([Text(noticed)] if noticed else [])), handle=self._handle)
+
+
+@contextmanager
+def _exits_end_the_code(scope: dict[str, object]) -> Iterator[None]:
+    """`exit()` and `quit()` end the code: IPython's own would end the kernel, and all variables with it."""
+    shells = {name: scope[name] for name in _EXITS if type(scope.get(name)).__name__.endswith("ExitAutocall")}
+    scope.update(dict.fromkeys(shells, sys.exit))
+    try:
+        yield
+    finally:
+        for name, own in shells.items():
+            if scope.get(name) is sys.exit:
+                scope[name] = own
 
 
 def _label(code: str) -> str:

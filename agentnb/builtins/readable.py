@@ -29,7 +29,7 @@ class _Reader(HTMLParser):
         self._hidden = 0
         self._in_title = False
         self._verbatim = 0
-        self._links: list[tuple[str, int]] = []
+        self._link: tuple[str, int] | None = None
         self._lists: list[int | None] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -51,7 +51,7 @@ class _Reader(HTMLParser):
             case "pre":
                 self._verbatim += 1
             case "a":
-                self._links.append((given.get("href") or "", len(self._out)))
+                self._link = given.get("href") or "", len(self._out)  # links hold no links
             case "img" if alt := (given.get("alt") or "").strip():
                 self._out.append(f"[image: {alt}]")
             case "td" | "th":
@@ -66,8 +66,8 @@ class _Reader(HTMLParser):
         if self._hidden:
             return
         match tag:
-            case "a" if self._links:
-                self._end_link(*self._links.pop())
+            case "a" if self._link:
+                self._end_link(*self._link)
             case "ol" | "ul" if self._lists:
                 self._lists.pop()
             case "pre":
@@ -88,7 +88,7 @@ class _Reader(HTMLParser):
         elif tag == "li":
             self._out.append(self._bullet())
         elif tag == "hr":
-            self._out.append("---")
+            self._out.append("---\n\n")
 
     def _bullet(self) -> str:
         indent = "  " * min(len(self._lists) - 1, 6)
@@ -99,6 +99,7 @@ class _Reader(HTMLParser):
         return f"{indent}{count + 1}. "
 
     def _end_link(self, target: str, begin: int) -> None:
+        self._link = None
         words = " ".join("".join(self._out[begin:]).split())
         try:
             address = urljoin(self._base, target)
@@ -110,7 +111,7 @@ class _Reader(HTMLParser):
     @property
     def text(self) -> str:
         text = "".join(self._out).replace("\r", "")
-        text = re.sub(r"[ \t]+\n", "\n", text)
+        text = "\n".join(line.rstrip() for line in text.split("\n"))
         text = re.sub(r"\n (?=\S)", "\n", text)
         text = re.sub(r"(?m)^[ ]?\|[ ]", "", text)
         return re.sub(r"\n{3,}", "\n\n", text).strip()

@@ -42,7 +42,10 @@ _CODES = re.compile(
     r"|[\x00-\x07\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f-\x9f]"
 )
 #: What may go on in the next piece.
-_UNFINISHED = re.compile(r"(?:\x1b(?:[\]P_^X][^\x07\x1b]{0,4096}\x1b?|\[[0-?]{0,64}[ -/]{0,8}|[ -/]{0,8})|\r+)\Z")
+_UNFINISHED = re.compile(
+    r"(?:\x1b(?:[\]P_^X][^\x07\x1b]{0,4096}\x1b?|\[[0-?]{0,64}[ -/]{0,8}|[ -/]{0,8})|(?<!\r)\r+)\Z"
+)
+_LONGEST_CODE = 5_000
 
 
 class Plain:
@@ -58,11 +61,11 @@ class Plain:
             return data.decode("ascii")
         text = self._pending + self._decoder.decode(data, last)
         self._pending = ""
-        if not last and (tail := _UNFINISHED.search(text)):
+        if not last and (tail := _UNFINISHED.search(text, max(0, len(text) - _LONGEST_CODE))):
             text, self._pending = text[: tail.start()], tail[0]
         text = _CODES.sub("", text).replace("\x1b", "")
         text = re.sub(r"[^\n\b]\x08", "", text).replace("\b", "")  # bold, as old manuals write it
-        return re.sub(r"\r+\n", "\n", text)
+        return re.sub(r"(?<!\r)\r+\n", "\n", text)
 
 
 async def run_command(

@@ -215,3 +215,11 @@ def test_codes_that_never_end_hold_nothing_back_for_ever() -> None:
     plain = Plain()
     out = plain.feed(b"\x1b]0;" + b"x" * 10_000) + plain.feed(b"after", last=True)
     assert out.endswith("after")
+
+
+@pytest.mark.parametrize("flood", [b"\r" * 1_000_000, b"\x1b" * 1_000_000, b"\x1b]" * 500_000, b"\x1b[1;" * 250_000])
+def test_hostile_output_takes_no_longer_than_other(flood: bytes) -> None:
+    plain = Plain()
+    for at in range(0, len(flood), 65_536):
+        plain.feed(flood[at : at + 65_536])
+    assert plain.feed(b"end\n", last=True).endswith("nd\n")

@@ -42,7 +42,9 @@ x = 1
 
 [image: A bird] click
 
----end\
+---
+
+end\
 """)
 
 
@@ -65,3 +67,8 @@ def test_broken_pages_break_nothing(page: str) -> None:
 
 def test_deep_nesting_is_no_trouble() -> None:
     assert readable("<ul><li>" * 20_000 + "deep", "http://x/").endswith("deep")
+
+
+@pytest.mark.parametrize("page", ["<a href=x>" * 100_000, "<pre>" + " " * 1_000_000, "\n" * 500_000, "<li>" * 100_000])
+def test_hostile_pages_take_no_longer_than_others(page: str) -> None:
+    assert isinstance(readable(f"{page}<p>end", "http://x/"), str)
