@@ -36,8 +36,8 @@ class Browser:
     """One Chromium with a fresh profile. Its methods may be awaited on any loop.
 
     `idle` and `patience` (what one action may take) are seconds; `allow` are private addresses that may be opened
-    unasked (`http://localhost:8000`); `debugging` opens a port for the Chrome DevTools Protocol; recordings are saved
-    into `folder`.
+    unasked (`http://localhost:8000`); `debugging` opens a port for the Chrome DevTools Protocol; `video`
+    films the tabs, where playwright's ffmpeg is installed; recordings are saved into `folder`.
     """
 
     def __init__(
@@ -49,6 +49,7 @@ class Browser:
         patience: float = 30,
         allow: Sequence[str] = (),
         debugging: bool = False,
+        video: bool = False,
         folder: Path | None = None,
     ) -> None:
         self.recordings = Recordings()
@@ -56,6 +57,7 @@ class Browser:
         self.debugging = debugging
         self.patience = patience
         self.folder = folder or Path.cwd()
+        self._video = video
         self._background = background or LoopThread("agentnb-browser")
         self._environ = environ
         self._idle = idle
@@ -71,9 +73,7 @@ class Browser:
     @functools.cached_property
     def downloads(self) -> Path:
         """The private folder that downloads go to; it is deleted when Python ends."""
-        folder = tempfile.mkdtemp(prefix="agentnb-downloads-")
-        weakref.finalize(self, shutil.rmtree, folder, True)
-        return Path(folder)
+        return self._private_folder("downloads")
 
     @property
     def running(self) -> bool:
@@ -209,13 +209,19 @@ class Browser:
         if self._process is not None and not self._process.alive:
             await self._close_process()
         if self._process is None:
-            setup = Setup(self._environ, self.downloads, self.patience, self.debugging)
+            films = self._private_folder("films") if self._video else None
+            setup = Setup(self._environ, self.downloads, self.patience, self.debugging, films)
             try:
                 self._process = await _started(setup, self.allowed)
             except UsageError as error:  # no browser here, or none that starts: a model can tell the person
                 raise ToolError(str(error)) from error
-            self._recording = self.recordings.begin()
+            self._recording = self.recordings.begin(films)
         return self._process
+
+    def _private_folder(self, name: str) -> Path:
+        folder = tempfile.mkdtemp(prefix=f"agentnb-{name}-")
+        weakref.finalize(self, shutil.rmtree, folder, True)
+        return Path(folder)
 
     async def _cdp_url(self) -> str:
         async with self._lock:

@@ -30,12 +30,14 @@ _SECRET = re.compile(r"key|token|secret|passw|credential", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How a browser is started. `patience` is the time an action may take, in seconds; `debugging` opens a CDP port."""
+    """How a browser is started. `patience` is the time an action may take, in seconds; `debugging` opens a CDP port;
+    `videos` is the folder for films of what the pages show."""
 
     environ: Mapping[str, str]
     downloads: Path
     patience: float = 30
     debugging: bool = False
+    videos: Path | None = None
 
 
 class Process:
@@ -68,6 +70,9 @@ class Process:
                     chromium = await _launch(playwright, program, setup, proxy, port)
                     ends.push_async_callback(_quietly, chromium.close)
                     tabs = await _tabs(chromium, setup)
+                    if setup.videos:
+                        ends.push_async_callback(_quietly, tabs.context.close)  # which ends the films
+                        await _film(tabs)
             except TimeoutError as error:
                 raise UsageError(f"{program} did not start within {_START} s.") from error
             return cls(gate, chromium, tabs, port, ends.pop_all())
@@ -108,11 +113,30 @@ async def _launch(playwright: Playwright, program: str, setup: Setup, proxy: str
 async def _tabs(chromium: Chromium, setup: Setup) -> Tabs:
     width, height = VIEWPORT
     context = await chromium.new_context(
-        viewport={"width": width, "height": height}, accept_downloads=True, service_workers="block"
+        viewport={"width": width, "height": height},
+        accept_downloads=True,
+        service_workers="block",
+        record_video_dir=setup.videos,
+        record_video_size={"width": width, "height": height} if setup.videos else None,
     )
     context.set_default_timeout(min(10, setup.patience) * 1000)
     context.set_default_navigation_timeout(setup.patience * 1000)
     return Tabs(context, setup.downloads, setup.patience)
+
+
+async def _film(tabs: Tabs) -> None:
+    """Raises UsageError where films cannot be made."""
+    from playwright.async_api import Error
+
+    try:
+        await tabs.new()
+    except Error as error:
+        if "ffmpeg" not in str(error):
+            raise
+        raise UsageError(
+            "Films need playwright's own ffmpeg, which is not here. Run: playwright install ffmpeg. "
+            "Or leave out video=True: a picture is kept after each action all the same."
+        ) from error
 
 
 def _why(program: str, message: str) -> str:

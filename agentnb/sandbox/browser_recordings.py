@@ -1,4 +1,4 @@
-"""What a browser was seen doing: the pictures taken after each action, kept as recordings until they are deleted."""
+"""What a browser was seen doing: the pictures taken after each action, and films where they were asked for."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import itertools
 import json
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from agentnb.errors import ToolError, nearest
 
@@ -32,10 +33,18 @@ class Recording:
 
     id: str
     frames: list[Frame] = field(default_factory=list)
+    #: Where its films are; they are whole when the browser has stopped.
+    folder: Path | None = None
+
+    @property
+    def films(self) -> list[Path]:
+        """The films (WebM), one for each tab."""
+        return sorted(self.folder.glob("*.webm")) if self.folder else []
 
     def __str__(self) -> str:
         size = sum(len(frame.picture) for frame in self.frames)
-        return f"{self.id}: {len(self.frames)} pictures, {size / 1000:,.0f} kB"
+        films = f", {_count(self.films, 'film')}" if self.films else ""
+        return f"{self.id}: {_count(self.frames, 'picture')}, {size / 1000:,.0f} kB{films}"
 
 
 class Recordings:
@@ -47,9 +56,9 @@ class Recordings:
         self._kept: dict[str, Recording] = {}
         self._bytes = 0
 
-    def begin(self) -> Recording:
-        """A recording for a browser that starts now."""
-        recording = Recording(f"recording-{next(self._numbers)}")
+    def begin(self, folder: Path | None = None) -> Recording:
+        """A recording for a browser that starts now; `folder` holds its films."""
+        recording = Recording(f"recording-{next(self._numbers)}", folder=folder)
         self._kept[recording.id] = recording
         return recording
 
@@ -71,6 +80,8 @@ class Recordings:
         """Forget one. Raises ToolError for an unknown one."""
         recording = self._find(recording_id)
         self._bytes -= sum(len(frame.picture) for frame in recording.frames)
+        for film in recording.films:
+            film.unlink(missing_ok=True)
         del self._kept[recording.id]
 
     def packed(self, recording_id: str) -> bytes:
@@ -84,6 +95,8 @@ class Recordings:
                 index.append({"file": name, "time": frame.taken, "after": frame.action, "url": frame.url})
                 packed.writestr(name, frame.picture)
             packed.writestr("index.json", json.dumps(index, indent=1))
+            for number, film in enumerate(recording.films, 1):
+                packed.write(film, f"film-{number}.webm")
         return out.getvalue()
 
     def _find(self, recording_id: str) -> Recording:
@@ -92,3 +105,7 @@ class Recordings:
             known = [each.id for each in self.all()]
             raise ToolError(f"there is no recording {recording_id!r}.{nearest(recording_id, known)}")
         return found
+
+
+def _count(things: Sequence[object], name: str) -> str:
+    return f"{len(things)} {name}{'s' * (len(things) != 1)}"

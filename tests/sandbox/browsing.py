@@ -27,6 +27,7 @@ def browsing(
     patience: float = 5,
     idle: float = 600,
     debugging: bool = False,
+    video: bool = False,
 ) -> Generator[Browser]:
     """A browser on a loop of its own; a skip where no Chromium is installed."""
     try:
@@ -34,7 +35,9 @@ def browsing(
     except UsageError as error:
         pytest.skip(str(error))
     background = LoopThread()
-    browser = Browser(background, allow=allow, folder=folder, patience=patience, idle=idle, debugging=debugging)
+    browser = Browser(
+        background, allow=allow, folder=folder, patience=patience, idle=idle, debugging=debugging, video=video
+    )
     try:
         yield browser
     finally:

@@ -229,7 +229,7 @@ async def test_what_was_done_is_recorded(browser: Browser, site: Site) -> None:
     do = Hands(browser)
     await do("navigate", url=site.url)
     name, _, about = (await do("recordings")).splitlines()[-1].partition(": ")
-    assert "pictures" in about
+    assert " picture" in about
     saved = await do("recording_download", recording=name)
     path = browser.folder / f"browser-{name}.zip"
     assert str(path) in saved

@@ -158,6 +158,29 @@ async def test_other_programs_reach_it_where_that_was_asked_for() -> None:
         assert json.loads(answer)["webSocketDebuggerUrl"].startswith("ws://127.0.0.1:")
 
 
+async def test_tabs_are_filmed_where_ffmpeg_is_and_else_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
+    with browsing(video=True) as browser:
+        with pytest.raises(
+            ToolError, match=r"Films need playwright's own ffmpeg, .* playwright install ffmpeg"
+        ) as said:
+            await browser.open(PAGE)
+        if sys.platform != "linux":
+            return
+        wanted = str(said.value.__cause__.__cause__)  # type: ignore[union-attr]  # playwright names the path
+        program = Path(wanted.split("doesn't exist at ")[1].splitlines()[0])
+        program.parent.mkdir(parents=True)
+        program.write_text('#!/bin/sh\nfor last; do :; done\nexec cat > "$last"\n')  # keeps the frames as they come
+        program.chmod(0o755)
+        await browser.open(PAGE)
+        await browser.close()
+        [recording] = browser.recordings.all()
+        [film] = recording.films
+        assert film.stat().st_size > 0
+
+
 async def test_without_a_debugging_port_there_is_no_address(browser: Browser) -> None:
     with pytest.raises(UsageError, match="no debugging port"):
         await browser.cdp_url()

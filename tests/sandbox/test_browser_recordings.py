@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,18 @@ def test_the_oldest_pictures_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [frame.action for frame in old.frames] == ["1", "2"]
     recordings.add(new, "9", "", b"1234567890")
     assert [each.id for each in recordings.all()] == ["recording-2"]
+
+
+def test_films_are_packed_too_and_deleted(tmp_path: Path) -> None:
+    recordings = Recordings()
+    recording = recordings.begin(tmp_path)
+    recordings.add(recording, "", "", b"x")
+    (tmp_path / "page@1.webm").write_bytes(b"film")
+    assert str(recording) == "recording-1: 1 picture, 0 kB, 1 film"
+    with zipfile.ZipFile(io.BytesIO(recordings.packed("recording-1"))) as packed:
+        assert packed.read("film-1.webm") == b"film"
+    recordings.delete("recording-1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_one_that_is_deleted_is_gone_also_while_it_goes_on() -> None:
