@@ -13,23 +13,25 @@ from typing import TypeGuard
 
 from agentnb import approval, bridge, prompting
 from agentnb.approval import Policy
+from agentnb.conversation import unanswered
 from agentnb.errors import AgentnbError, RunInterrupted, UsageError, nearest
 from agentnb.events import Event
 from agentnb.hooks import checked
 from agentnb.interrupts import ThisTask, interrupts
 from agentnb.jobs import LoopThread
-from agentnb.loop import Loop, Outfit, divided, stamped
+from agentnb.loop import Loop, stamped
 from agentnb.messages import JSONObject, Message
 from agentnb.models.base import Model, Request
 from agentnb.models.cards import Cards
 from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
+from agentnb.outfit import Outfit, divided
 from agentnb.output import Output
 from agentnb.requests import Requests
 from agentnb.result import Result
 from agentnb.tools.base import Asker, InlineRunner, Reply, Runner, Toolset
 from agentnb.tools.function import as_tool
-from agentnb.transcript import Folder, Transcript, unanswered
+from agentnb.transcript import Folder, Transcript
 
 #: How often a run may go back to the model with tool results before it is stopped.
 MAX_ROUNDS = 20

@@ -106,10 +106,13 @@ class Job(Generic[T]):
             self._loop.call_soon_threadsafe(self._cancel)
 
     def _begin(self) -> None:
-        self._task = self._loop.create_task(self._work())
+        self._task = self._loop.create_task(self._awaited())
         self._task.add_done_callback(self._settle)
         if self.stopping:
             self._task.cancel()
+
+    async def _awaited(self) -> T:
+        return await self._work()  # in the task, so that what fails before there is a coroutine is the job's failure
 
     def _cancel(self) -> None:
         if self._task is not None:

@@ -7,59 +7,26 @@ import contextlib
 import copy
 import json
 import uuid
-from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 
 from agentnb import events, messages
-from agentnb.approval import Gate, Mode, Policy
+from agentnb.approval import Gate
 from agentnb.calling import Calling, refuse
+from agentnb.conversation import answered, unanswered
 from agentnb.errors import AgentnbError, OutputError, StreamBroken, ToolError
 from agentnb.events import Event
 from agentnb.hooks import Hooks
 from agentnb.messages import Content, JSONObject, Message, ToolCall
-from agentnb.models.base import Model
-from agentnb.models.cards import Cards
 from agentnb.models.meter import metered
-from agentnb.models.options import Options
-from agentnb.output import Mismatch, Output
+from agentnb.outfit import Outfit, divided, everything, narrowed
+from agentnb.output import Mismatch
 from agentnb.requests import Requests
-from agentnb.tools.base import Asker, Reopening, Reply, Runner, Scoping, Subtask, Tool, ToolContext, Toolset
-from agentnb.transcript import Folder, Transcript, answered, unanswered
+from agentnb.tools.base import Reopening, Reply, Subtask, Tool, ToolContext
+from agentnb.transcript import Folder, Transcript
 
 #: How often an answer that is not what `output` asks for is asked for again.
 MAX_REPAIRS = 2
-#: The tool that starts runs within a run; who has it leaves the others to those.
-DELEGATE = "delegate"
-
-
-@dataclass(slots=True, eq=False)
-class Outfit:
-    """What a run is made of; runs share it and change nothing in it.
-
-    `toolsets` are asked for their tools at every round, so that what an MCP server adds meanwhile is there. `models`
-    opens the model of a run within this one by its name; `depth` says how deep this one is nested itself.
-    """
-
-    model: Model
-    tools: Mapping[str, Tool]
-    toolsets: Sequence[Toolset]
-    system: str | None
-    max_rounds: int
-    options: Options
-    output: Output | None
-    cards: Cards
-    name: str | None
-    namespace: MutableMapping[str, object]
-    runner: Runner
-    hooks: Sequence[object]
-    policy: Policy
-    asker: Asker | None
-    approve: Mode
-    models: Callable[[str], Model]
-    model_names: Sequence[str]
-    requests: Requests
-    depth: int = 0
 
 
 class Loop:
@@ -273,7 +240,7 @@ class _Within:
         outfit.tools, outfit.toolsets = {tool.name: tool for tool in subtask.tools}, ()
         outfit.system, outfit.name, outfit.output = subtask.system, subtask.label, None
         outfit.depth += 1
-        outfit.namespace = _narrowed(self._outfit.namespace, subtask.variables)
+        outfit.namespace = narrowed(self._outfit.namespace, subtask.variables)
         outfit.requests = Requests()
         folder = Folder()
         run_id = uuid.uuid4().hex
@@ -309,24 +276,6 @@ async def stamped(
         raise
 
 
-async def everything(outfit: Outfit) -> dict[str, Tool]:
-    """All tools by name: those that were named, then those of toolsets, which are started where they must be."""
-    tools = dict(outfit.tools)
-    for toolset in outfit.toolsets:
-        for tool in await toolset.ready():
-            tools.setdefault(tool.name, tool)
-    return tools
-
-
-def divided(tools: Mapping[str, Tool], used_up: set[str]) -> tuple[dict[str, Tool], dict[str, Tool]]:
-    """What a model is offered, and what it may hand on: who delegates sees only that, and leaves the rest to others."""
-    left = {name: tool for name, tool in tools.items() if name not in used_up}
-    if DELEGATE not in left:
-        return left, left
-    delegate = left.pop(DELEGATE)
-    return {DELEGATE: delegate.over(left) if isinstance(delegate, Scoping) else delegate}, left
-
-
 def _again(turn: Sequence[Message]) -> list[Event]:
     """A turn that was begun before, as events."""
     out: list[Event] = []
@@ -349,12 +298,3 @@ def _joined(so_far: Sequence[Message], new: Sequence[Message]) -> tuple[Message,
         both = Message("tool", (*so_far[-1].content, *new[0].content))
         return (*so_far[:-1], both, *new[1:])
     return (*so_far, *new)
-
-
-def _narrowed(namespace: MutableMapping[str, object], names: Sequence[str] | None) -> MutableMapping[str, object]:
-    if names is None:
-        return namespace
-    missing = next((name for name in names if name not in namespace), None)
-    if missing is not None:
-        raise ToolError(f"there is no notebook variable {missing!r} to hand on.")
-    return {name: namespace[name] for name in names}

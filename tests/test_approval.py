@@ -11,11 +11,11 @@ import pytest
 
 from agentnb import Agent, FakeModel, Reply, codec
 from agentnb.approval import Policy
+from agentnb.conversation import unanswered
 from agentnb.errors import ToolError, UsageError
 from agentnb.messages import Content, JSONObject, Message, Text, ToolResult, ToolSpec
 from agentnb.models.fake import call
 from agentnb.tools.base import Approval, Question, ToolContext, ToolReturn, Traits
-from agentnb.transcript import unanswered
 
 pytestmark = pytest.mark.anyio
 

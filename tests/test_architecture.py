@@ -33,6 +33,7 @@ sniff
 events
 
 transcript
+conversation
 codec
 config
 masking
@@ -95,6 +96,8 @@ panel
 calling
 requests
 
+outfit
+
 loop
 
 agent
@@ -106,8 +109,8 @@ workspace
 notebook: errand options tool_shelf publisher console tables asking.fields undo < call_line live orders text \
   execute asking.view < display asking.console asking.trace asking.widget < asking.choose < attended direct \
   tool_lists < cell comm < lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
-  credential_magics magics mcp_magics model_magics skill_magics tool_magics usage_magics < complete_tool < complete \
-  < extension < .
+  credential_magics magics mcp_magics model_magics sandbox_magics skill_magics tool_magics usage_magics < \
+  complete_tool < complete < extension < .
 
 __init__
 
@@ -168,6 +171,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "notebook.magics": {"IPython"},
     "notebook.mcp_magics": {"IPython"},
     "notebook.model_magics": {"IPython"},
+    "notebook.sandbox_magics": {"IPython"},
     "notebook.show": {"IPython"},
     "notebook.skill_magics": {"IPython"},
     "notebook.tool_magics": {"IPython"},

@@ -9,6 +9,7 @@ import textwrap
 import threading
 from collections.abc import AsyncGenerator, Iterator
 from contextvars import ContextVar
+from typing import NoReturn
 
 import pytest
 
@@ -152,6 +153,16 @@ def test_a_job_that_is_stopped_before_it_starts_never_runs(background: LoopThrea
     with pytest.raises(RunInterrupted):
         job.done.result(5)
     assert not ran.is_set()
+
+
+def test_work_that_fails_before_it_can_be_awaited_is_the_jobs_failure(background: LoopThread) -> None:
+    def work() -> NoReturn:
+        raise ValueError("not even begun")
+
+    job: Job[None] = Job(background, work)
+    job.start()
+    with pytest.raises(ValueError, match="not even begun"):
+        job.done.result(5)
 
 
 def test_a_stop_that_comes_too_late_is_nothing(background: LoopThread) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from agentnb import messages
+from agentnb.conversation import unanswered
 from agentnb.errors import UsageError
 from agentnb.messages import Image, Message, ToolCall
 from agentnb.paused import KEPT, PausedRun, PausedRuns
-from agentnb.transcript import unanswered
 
 
 def paused(run_id: str, when: float = 1.0, cell: str | None = None, notebook: str | None = "/n.ipynb") -> PausedRun:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from agentnb import events, messages
+from agentnb.conversation import answered
 from agentnb.messages import Message, Text, Thinking, ToolCall, Usage, assistant, user
-from agentnb.transcript import Folder, answered, fold
+from agentnb.transcript import Folder, fold
 
 
 def test_deltas_become_one_message_with_its_blocks_in_order() -> None:

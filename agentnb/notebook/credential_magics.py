@@ -39,7 +39,10 @@ _SYNOPSIS = """[list]                what there is, masked
 %credential disable|enable NAME   switch it off or on at once
 %credential rm NAME               forget it
 
-NAME is a provider (%model list), or a name of your own with --provider."""
+NAME is a provider (%model list), or a name of your own with --provider, which is `service` for a key that no model
+needs: %tool openapi … --auth NAME uses it."""
+#: Whose key it is where it is no model provider's.
+_SERVICE = "service"
 
 
 _NEVER = "A key is not written in a notebook: it would stay there. Delete it here, and run %credential add PROVIDER."
@@ -104,9 +107,12 @@ class CredentialMagics(Magics):
                     raise UsageError(f"--{part} goes with --type ak_sk.")
                 secrets[part] = value
         entry = self.workspace.credentials.add(name, provider, kind, secrets)
-        show.text(f"{name} is kept in {entry.where}. {provider} models use it from now on.")
+        users = "What is told to (--auth NAME) uses" if provider == _SERVICE else f"{provider} models use"
+        show.text(f"{name} is kept in {entry.where}. {users} it from now on.")
 
     def _provider(self, name: str, given: str | None) -> str:
+        if given == _SERVICE:
+            return _SERVICE
         try:
             return self.workspace.models.provider(given or name).name
         except UsageError as error:

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from agentnb import config
 from agentnb.bridge import Foreground
+from agentnb.conversation import unanswered
 from agentnb.errors import UsageError, nearest
 from agentnb.models.options import Options
 from agentnb.notebook.attended import Asking, Attended
@@ -19,7 +20,6 @@ from agentnb.prompting import Filled
 from agentnb.render.terminal import one_line
 from agentnb.session import Session
 from agentnb.tools.base import traits
-from agentnb.transcript import unanswered
 from agentnb.workspace import Workspace
 
 #: What a cell knows beside the notebook's variables.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from IPython.display import display
 
 from agentnb import render
+from agentnb.conversation import answered
 from agentnb.messages import (
     Audio,
     Data,
@@ -26,7 +27,6 @@ from agentnb.messages import (
 from agentnb.models.estimate import estimate
 from agentnb.notebook.tables import Table
 from agentnb.render import calls
-from agentnb.transcript import answered
 
 if TYPE_CHECKING:
     from agentnb.notebook.cell import CellRun

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
+from agentnb.conversation import answered
 from agentnb.errors import UsageError
 from agentnb.messages import Block, Message, Text, ToolCall, ToolResult, ToolSpec, assistant, system, user
 from agentnb.models.base import OutputSpec, Request
 from agentnb.models.truncation import fit, truncate
 from agentnb.tokens import count_tokens
-from agentnb.transcript import answered
 
 _WORD = "word" * 10  # ten tokens
 
