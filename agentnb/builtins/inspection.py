@@ -50,7 +50,18 @@ def _shown(namespace: Mapping[str, object], name: str, what: str) -> tuple[Conte
         blocks = (Text(str(error)),)
     except Exception as error:  # the repr of an object can raise anything
         blocks = (Text(f"(it cannot be shown: {type(error).__name__})"),)
-    return (Text(title), *blocks, *_attributes(value))
+    return _joined([Text(title), *blocks, *_attributes(value)])
+
+
+def _joined(blocks: list[Content]) -> tuple[Content, ...]:
+    """Texts that follow each other as one, so that nobody runs them together."""
+    joined: list[Content] = []
+    for block in blocks:
+        if isinstance(block, Text) and joined and isinstance(last := joined[-1], Text):
+            joined[-1] = Text(f"{last.text}\n{block.text}")
+        else:
+            joined.append(block)
+    return tuple(joined)
 
 
 def _lookup(namespace: Mapping[str, object], name: str) -> object:
