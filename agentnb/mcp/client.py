@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from agentnb.errors import MissingExtra, ToolError
 from agentnb.mcp.settings import Settings
+from agentnb.mcp.signin import SignIn
 from agentnb.mcp.stdio import LONGEST_LINE, Process
 
 if TYPE_CHECKING:
@@ -43,13 +44,16 @@ class Callbacks:
 class Way:
     """What is learnt on the way to a server: its process, and the last status that refused a request."""
 
+    signin: SignIn | None = None
     process: Process | None = None
+    url: str = ""
     status: int | None = None
     reason: str = field(default="")
 
     async def note(self, response: httpx2.Response) -> None:
         """Remember a refusal: the SDK's errors do not say the status."""
-        if response.status_code >= 400:
+        # Those on the way to signing in say nothing of the server itself.
+        if response.status_code >= 400 and str(response.request.url) == self.url:
             self.status, self.reason = response.status_code, response.reason_phrase
 
 
@@ -134,7 +138,7 @@ async def _remote(stack: AsyncExitStack, settings: Settings, callbacks: Callback
     from mcp.shared.exceptions import MCPError
 
     if settings.transport == "sse":
-        return await _enter(stack, _client(_sse(settings, way), callbacks, "legacy"))
+        return await _enter(stack, _client(await _sse(settings, way), callbacks, "legacy"))
     try:
         return await _enter(stack, _client(_http(settings, way), callbacks))
     except MCPError:
@@ -142,9 +146,9 @@ async def _remote(stack: AsyncExitStack, settings: Settings, callbacks: Callback
             raise
     newer = f"HTTP {way.status} {way.reason}".rstrip()
     try:
-        return await _enter(stack, _client(_sse(settings, Way()), callbacks, "legacy"))
+        return await _enter(stack, _client(await _sse(settings, way), callbacks, "legacy"))
     except (MCPError, httpx2.HTTPError, OSError) as error:
-        older = in_words(error, Way())
+        older = in_words(error, way)
         raise ToolError(f"is no MCP server of the newer kind ({newer}) nor of the older: it {older}") from error
 
 
@@ -154,8 +158,10 @@ async def _http_transport(settings: Settings, way: Way) -> AsyncGenerator[object
     from mcp.client.streamable_http import streamable_http_client
 
     assert settings.url is not None  # a server that is not started has one
+    way.url = str(httpx2.URL(settings.url))
     client = httpx2.AsyncClient(
         headers=dict(settings.headers),
+        auth=await way.signin.auth() if way.signin else None,
         timeout=httpx2.Timeout(_CONNECT, read=None),
         event_hooks={"response": [way.note]},
     )
@@ -170,7 +176,7 @@ def _http(settings: Settings, way: Way) -> Transport:
     return _http_transport(settings, way)  # type: ignore[return-value]
 
 
-def _sse(settings: Settings, way: Way) -> Transport:
+async def _sse(settings: Settings, way: Way) -> Transport:
     import httpx2
     from mcp.client.sse import sse_client
 
@@ -183,8 +189,14 @@ def _sse(settings: Settings, way: Way) -> Transport:
         return httpx2.AsyncClient(headers=headers, timeout=timeout or _CONNECT, auth=auth, event_hooks=hooks)
 
     assert settings.url is not None  # a server that is not started has one
+    way.url = str(httpx2.URL(settings.url))
     return sse_client(
-        settings.url, dict(settings.headers), _CONNECT, sse_read_timeout=_NEVER, httpx_client_factory=client
+        settings.url,
+        dict(settings.headers),
+        _CONNECT,
+        sse_read_timeout=_NEVER,
+        httpx_client_factory=client,
+        auth=await way.signin.auth() if way.signin else None,
     )
 
 
@@ -198,9 +210,12 @@ def leaf(error: BaseException) -> BaseException:
 def in_words(error: BaseException, way: Way) -> str:
     """What an error of a connection means, as the end of "MCP server 'x' …"."""
     import httpx2
+    from mcp.client.auth import OAuthFlowError
     from mcp.shared.exceptions import MCPError
 
     error = leaf(error)
+    if isinstance(error, OAuthFlowError):
+        return f"refused the request: HTTP {way.status} {way.reason}. Check its headers; nobody can sign in ({error})"
     if way.status is not None and (isinstance(error, httpx2.HTTPStatusError) or str(error) in _BARE):
         hint = ". Check its headers" if way.status in (401, 403) else ""
         return f"refused the request: HTTP {way.status} {way.reason}".rstrip() + hint

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import TYPE_CHECKING
 
 from agentnb.errors import ToolError
 from agentnb.mcp.client import Callbacks, Way, connected, in_words
 from agentnb.mcp.settings import Settings
+from agentnb.mcp.signin import SignIn
 from agentnb.mcp.underway import CURRENT, Underway
 from agentnb.messages import JSONObject
 
@@ -43,13 +44,17 @@ class Connection:
         running: set[int],
         latest: Callable[[], Underway | None],
         listed: Callable[[list[mcp_types.Tool]], None],
+        signin: SignIn | None = None,
     ) -> None:
         self._settings = settings
         self._server = server
         self._running = running
         self._latest = latest
         self._listed = listed
-        self._way = Way()
+        self._way = Way(signin)
+        if signin is not None:
+            signin.hold = self._held
+        self._starting: asyncio.Timeout | None = None
         self._client: Client | None = None
         self._owner: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -82,7 +87,7 @@ class Connection:
         # Without the context of whoever is first: the server serves all.
         self._owner = asyncio.create_task(self._own(), context=contextvars.Context())
         try:
-            async with asyncio.timeout(self._settings.start):
+            async with asyncio.timeout(self._settings.start) as self._starting:
                 await self._ready.wait()
         except TimeoutError:
             words = self._way.process.last_words() if self._way.process else ""
@@ -91,8 +96,23 @@ class Connection:
         except asyncio.CancelledError:
             self._owner.cancel()
             raise
+        finally:
+            self._starting = None
         if not self.alive:
             raise ToolError(f"MCP server {self._settings.name!r} {self.trouble or 'ended'}.")
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
+        """While the person signs in, neither the start nor a call runs out of time."""
+        underway = CURRENT.get() or self._latest()
+        with underway.waiting() if underway else contextlib.nullcontext():
+            if self._starting is not None:
+                self._starting.reschedule(None)
+            try:
+                yield
+            finally:
+                if self._starting is not None:
+                    self._starting.reschedule(asyncio.get_running_loop().time() + self._settings.start)
 
     async def close(self) -> None:
         """End it: the session, then its processes. It takes some seconds where they resist."""

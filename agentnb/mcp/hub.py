@@ -9,6 +9,7 @@ import json
 import os
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,8 @@ class McpHub:
 
     `added` and `removed` are told of toolsets that come and go, `secrets` of what settings hold that nobody should
     see, `changed` of everything a panel shows. `idle` is in seconds; 0 lets servers run. `clock` gives seconds.
+    `sign_in` is given a server's name and the link where the person must sign in, on the loop; by default they wait in
+    `links`.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class McpHub:
         environ: Mapping[str, str] = os.environ,
         idle: float = IDLE,
         clock: Callable[[], float] = time.monotonic,
+        sign_in: Callable[[str, str], object] | None = None,
     ) -> None:
         self.servers: dict[str, McpServer] = {}
         self.idle = idle
@@ -63,6 +67,8 @@ class McpHub:
         self._environ = environ
         self._clock = clock
         self._running: set[int] = set()
+        self.links: deque[tuple[str, str]] = deque(maxlen=20)
+        self._sign_in = sign_in or (lambda name, url: self.links.append((name, url)))
         self._watching: asyncio.Task[None] | None = None
         # At the end of the kernel, or where the workspace is forgotten: no process stays behind.
         self._end = weakref.finalize(self, groups.end_all, self._running, os.getpid())
@@ -154,6 +160,7 @@ class McpHub:
             running=self._running,
             changed=self._changed,
             clock=self._clock,
+            links=self._sign_in,
         )
         self.servers[settings.name] = made
         self._added(made)

@@ -15,8 +15,9 @@ from agentnb.mcp.client import require
 from agentnb.mcp.connection import Connection, SessionGone
 from agentnb.mcp.results import to_tool_return
 from agentnb.mcp.settings import Settings
+from agentnb.mcp.signin import SignIn
 from agentnb.mcp.tool import McpTool, model_name
-from agentnb.mcp.underway import Underway
+from agentnb.mcp.underway import CURRENT, Underway
 from agentnb.messages import JSONObject
 from agentnb.tools.base import ToolContext, ToolReturn, Traits
 from agentnb.tools.references import keep
@@ -30,11 +31,16 @@ T = TypeVar("T")
 State: TypeAlias = Literal["stopped", "running", "failed", "disabled"]
 
 
+def _unseen(name: str, url: str) -> None:
+    """Nobody is there to open links."""
+    del name, url
+
+
 class McpServer:
     """A toolset: the tools of one server. Everything happens on the loop of `background`, whoever asks.
 
     `running` holds the process groups that must not outlive the kernel, `changed` is called when its state or its
-    tools are different, `clock` gives seconds.
+    tools are different, `clock` gives seconds. `links` is given the name and a link where the person must sign in.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class McpServer:
         running: set[int] | None = None,
         changed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        links: Callable[[str, str], object] = _unseen,
     ) -> None:
         self.settings = settings
         self.name = settings.name
@@ -62,6 +69,8 @@ class McpServer:
         self._numbers = itertools.count(1)
         self._leaving: set[asyncio.Task[None]] = set()
         self._tools: tuple[McpTool, ...] = ()
+        self._links = links
+        self._signin = SignIn(settings, self._link) if settings.url else None
 
     def __repr__(self) -> str:
         return f"<MCP server {self.name}: {self.state}, {self.transport}, {len(self._tools)} tools>"
@@ -184,7 +193,7 @@ class McpServer:
 
     async def _open(self) -> Connection:
         await asyncio.to_thread(require)  # it takes its time, at first
-        connection = Connection(self.settings, self._server, self._running, self._latest, self._list)
+        connection = Connection(self.settings, self._server, self._running, self._latest, self._list, self._signin)
         try:
             await connection.open()
             self._connection = connection
@@ -200,6 +209,11 @@ class McpServer:
         task = asyncio.create_task(connection.close())
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
+
+    def _link(self, url: str) -> None:
+        if underway := CURRENT.get() or self._latest():
+            underway.link(url)
+        self._links(self.name, url)
 
     def _latest(self) -> Underway | None:
         return self._underway[-1] if self._underway else None

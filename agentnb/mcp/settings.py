@@ -40,7 +40,8 @@ _JSONC = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/|,(?=\s*[}\]])', re.
 class Settings:
     """One server: a command that is started, or a URL. What may hold keys is left out of the repr.
 
-    `timeout` and `start` are seconds; `always_allow` are the tools that run unasked ("*": all of them).
+    `timeout` and `start` are seconds; `always_allow` are the tools that run unasked ("*": all of them). `oauth` is
+    what is known beforehand for signing in (clientId, clientSecret, callbackPort, scope); None: nobody signs in.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Settings:
     start: float = START_SECONDS
     always_allow: frozenset[str] = frozenset()
     approval: Approval = "ask"
+    oauth: Mapping[str, str] | None = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
     @property
@@ -126,7 +128,8 @@ def server(name: str, value: JSON, expansion: Expansion, *, source: str = "") ->
     command, url = fields.text("command"), fields.text("url") or fields.text("serverUrl")
     transport = _transport(place, value, command, url)
     env, headers = fields.texts("env"), fields.texts("headers")
-    named = {each for group in (env, headers) for key, each in group.items() if is_secret(key)}
+    oauth = None if value.get("oauth") is False else fields.texts("oauth")
+    named = {each for group in (env, headers, oauth or {}) for key, each in group.items() if is_secret(key)}
     named |= {each.split(" ", 1)[1] for each in named if re.match(r"(?i)(bearer|basic|token) \S", each)}
     return Settings(
         name=name,
@@ -140,6 +143,7 @@ def server(name: str, value: JSON, expansion: Expansion, *, source: str = "") ->
         timeout=fields.seconds("timeout", CALL_SECONDS),
         always_allow=fields.names("alwaysAllow") | fields.names("autoApprove"),
         approval=fields.approval("approval"),
+        oauth=oauth,
         secrets=frozenset(expansion.secrets | named),
     )
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -88,14 +88,24 @@ class Underway:
         question = to_question(self._server, params)
         if question is None or self._context.asker is None:
             return to_result(params, None)
+        with self.waiting():
+            return to_result(params, await self._ask(question))
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for the person: the call's time does not run meanwhile."""
         self._asking += 1
-        if self._clock is not None:
+        if self._clock is not None and not self._clock.expired():
             self._clock.reschedule(None)
         try:
-            return to_result(params, await self._ask(question))
+            yield
         finally:
             self._asking -= 1
             self._alive()
+
+    def link(self, url: str) -> None:
+        """Show a link that the person must open for the call to go on."""
+        self._context.emit(Text(f"Sign in to the MCP server {self._server!r}: {url}\n"))
 
     async def _ask(self, question: Question) -> Reply | None:
         asker = self._context.asker

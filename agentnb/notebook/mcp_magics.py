@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -20,6 +21,7 @@ from agentnb.notebook.options import Option, usage
 from agentnb.notebook.tables import Table
 from agentnb.workspace import Workspace
 
+T = TypeVar("T")
 VERBS = ("list", "add", "show", "restart", "stop", "rm")
 TYPES = ("http", "sse", "stdio")
 ADD_OPTIONS = (
@@ -79,10 +81,10 @@ class McpMagics(Magics):
         server = self.workspace.mcp.server(names[0])
         match verb:
             case "show":
-                wait_for(self.workspace, server.ready)
+                self._wait(server.ready)
                 show.text(self.workspace.mask(_tools(server)))
             case "restart":
-                wait_for(self.workspace, server.restart)
+                self._wait(server.restart)
                 show.text(_says(server))
             case "stop":
                 wait_for(self.workspace, server.stop)
@@ -91,6 +93,17 @@ class McpMagics(Magics):
                 wait_for(self.workspace, lambda: self.workspace.mcp.remove(server.name))
                 show.text(f"{server.name} is forgotten.")
 
+    def _wait(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """What `work` gives; links to sign in at are shown meanwhile."""
+        links = self.workspace.mcp.links
+
+        def look() -> None:
+            while links:
+                name, url = links.popleft()
+                show.text(f"Sign in to the MCP server {name!r}: {url}")
+
+        return wait_for(self.workspace, work, look)
+
     def _add(self, words: Sequence[str]) -> None:
         if len(words) == 1 and (words[0].endswith(".json") or Path(words[0]).expanduser().is_file()):
             self._start(self.workspace.mcp.load(Path(words[0])))
@@ -98,7 +111,7 @@ class McpMagics(Magics):
         name, settings = _settings(words)
         server = self.workspace.mcp.add(name, settings)
         try:
-            wait_for(self.workspace, server.ready)
+            self._wait(server.ready)
         except AgentnbError:
             wait_for(self.workspace, lambda: self.workspace.mcp.remove(name))
             raise
@@ -110,7 +123,7 @@ class McpMagics(Magics):
         async def start() -> list[object]:
             return await asyncio.gather(*(each.ready() for each in found), return_exceptions=True)
 
-        for server, came in zip(found, wait_for(self.workspace, start), strict=True):
+        for server, came in zip(found, self._wait(start), strict=True):
             if isinstance(came, BaseException) and not isinstance(came, AgentnbError):
                 raise came
             show.text(self.workspace.mask(f"✗ {came}" if isinstance(came, AgentnbError) else _says(server)))

@@ -136,3 +136,16 @@ def test_tab_knows_verbs_options_and_servers(notebook: Notebook) -> None:
     assert offered("%mcp show ") == ["files"]
     assert "--header" in offered("%mcp add x --")
     assert offered("%mcp add x --type ") == ["http", "sse", "stdio"]
+
+
+def test_a_link_to_sign_in_is_shown_while_the_server_waits(notebook: Notebook) -> None:
+    code = """
+from IPython import get_ipython
+magics = get_ipython().magics_manager.registry["McpMagics"]
+async def start():
+    import asyncio
+    magics.workspace.mcp.links.append(("shop", "https://login.example.com/x"))
+    await asyncio.sleep(0.2)
+    return "signed in"
+print(magics._wait(start))"""
+    assert notebook.says(code) == "Sign in to the MCP server 'shop': https://login.example.com/x\nsigned in"
