@@ -188,7 +188,10 @@ class DirectTools:
         return sorted(self._attributes())
 
     def __repr__(self) -> str:
-        return f"<tools: {', '.join(self) or 'none yet; %tool FUNCTION registers one'}>"
+        listed = self._toolbox.listed()
+        on = ", ".join(each.name for each in listed if each.enabled) or "none yet; %tool FUNCTION registers one"
+        off = sum(not each.enabled for each in listed)
+        return f"<tools: {on}{f'; and {off} that no model is offered' if off else ''}>"
 
     def _ipython_key_completions_(self) -> list[str]:
         return [name for each in self._toolbox.listed() for name in dict.fromkeys((each.name, each.id))]

@@ -106,7 +106,8 @@ class Toolbox:
         ):
             if match := next(filter(same, found), None):
                 return match
-        raise UsageError(f"No tool {name!r}.{nearest(name, [each.name for each in found])} %tool lists them.")
+        known = [*(each.name for each in found), *self._sources.toolsets]
+        raise UsageError(f"No tool {name!r}.{nearest(name, known)} %tool lists them.")
 
     def match(self, name: str) -> list[Listed]:
         """One tool by name or id; all of a toolset's by its name; those that fit a pattern (`time*`); else none."""

@@ -139,6 +139,7 @@ def test_what_python_cannot_write_goes_by_keywords() -> None:
 def test_a_tool_is_there_as_soon_as_it_is_defined(workspace: Workspace) -> None:
     workspace.namespace["later"] = tool(lambda: "now", name="later")
     assert workspace.tools.later() == "now"
+    assert repr(workspace.tools).startswith("<tools: grow, total, listing, structured, failing, read-file, later; and ")
     assert len(workspace.tools) == len(list(workspace.tools))
 
 

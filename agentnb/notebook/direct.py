@@ -92,7 +92,8 @@ def value(workspace: Workspace, call: Call, result: ToolResult) -> object:
     try:
         found = as_value(result, workspace.namespace)
     except ToolError as error:
-        raise ToolError(workspace.mask(f"{call.name}: {error}")) from None
+        said = str(error) if call.name in str(error) else f"{call.name}: {error}"
+        raise ToolError(workspace.mask(said)) from None
     return read_json(found) if call.format == "json" else found
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _RUN = Choice("run", "Run", "primary", fields=True)
-#: Displays for a call's card, its pictures and its last line: outside a running cell no new ones can be made.
-_SLOTS = 10
+#: Displays for a call's card, its pictures and its last line: once the cell is over no new ones can be made.
+_SLOTS = 5
 _EMPTY: dict[str, object] = {"text/html": "", "text/plain": ""}
 
 

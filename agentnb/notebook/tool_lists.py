@@ -18,6 +18,7 @@ from agentnb.workspace import Workspace
 _HEAD = ("", "tool", "source", "approval", "what it does")
 #: A toolset that is off stands in one row where it has more tools than so many, and so many are named.
 _FEW = 4
+_FOLDED = "Of a source that is off: %tool list SOURCE shows its tools, %tool on SOURCE offers them, -t SOURCE once."
 _NONE = "No tools yet of this notebook. Write a function with type hints and a docstring, then: %tool FUNCTION"
 
 
@@ -37,6 +38,7 @@ def tools(workspace: Workspace, wanted: Sequence[str] = ()) -> Table:
     unready = [name for name in _servers(workspace) if name not in {each.toolset for each in found}]
     notes = [
         "" if own else _NONE,
+        _FOLDED if len(rows) < len(found) else "",
         f"Not started yet, so their tools are not known: {', '.join(unready)}. The first run does." if unready else "",
     ]
     return Table(_HEAD, tuple(rows), "\n".join(notes))
@@ -52,7 +54,7 @@ def _rows(workspace: Workspace, members: Sequence[Listed]) -> list[tuple[str, ..
     if len(members) > _FEW and members[0].toolset is not None and not any(each.enabled for each in members):
         source = members[0].source
         names = ", ".join(each.name for each in members[:_FEW])
-        return [("off", f"{len(members)} tools", source, "", f"{names}, … %tool list {source} shows them")]
+        return [("off", f"{len(members)} tools", source, "", f"{names}, …")]
     return [_row(workspace, each) for each in members]
 
 

@@ -99,7 +99,7 @@ class SavedTools:
 def _path(config: ToolConfig) -> Path:
     if config.tool_type != "function" or not config.function_file_path:
         raise UsageError(f"{config.name} is kept as a tool of type {config.tool_type}, not as a function of a file.")
-    return Path(config.function_file_path)
+    return Path(config.function_file_path).expanduser()
 
 
 def _write(path: Path, text: str) -> None:
