@@ -214,16 +214,17 @@ asyncio.run(main())
 """
 
 
-async def ended(how: str) -> tuple[int | None, str, list[int]]:
+async def ended(how: str, folder: Path) -> tuple[int | None, str, list[int]]:
     """How a Python with a browser ended, what it said, and the processes that it had."""
-    ran = await anyio.run_process([sys.executable, "-c", SCRIPT, how], check=False, start_new_session=True)
+    environ = {**os.environ, "TMPDIR": str(folder)}  # one that is killed tidies nothing up
+    ran = await anyio.run_process([sys.executable, "-c", SCRIPT, how], check=False, start_new_session=True, env=environ)
     return ran.returncode, ran.stderr.decode(), [int(pid) for pid in ran.stdout.split()]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-async def test_a_stop_button_leaves_it_and_nothing_is_left_when_python_ends() -> None:
+async def test_a_stop_button_leaves_it_and_nothing_is_left_when_python_ends(tmp_path: Path) -> None:
     with anyio.fail_after(60):
-        exited, killed = await asyncio.gather(ended("exit"), ended("kill"))
+        exited, killed = await asyncio.gather(ended("exit", tmp_path), ended("kill", tmp_path))
     assert exited[0] == 0, exited[1]
     assert (killed[0], killed[1].strip()) == (-signal.SIGKILL, "still here")
     assert min(len(exited[2]), len(killed[2])) > 2
