@@ -77,8 +77,8 @@ openapi: reading shape styles < documents < refs < operations schemas < answers 
   requests < tool < toolset < .
 sandbox: base browser_address browser_find browser_recordings guest_boot guest_files idle seccomp watch < \
   browser_snapshot browser_tabs browser_upstream guest_kernels guest_processes launch outputs served < browser_gate \
-  browser_look bwrap channel guest interpreter jupyter_server < browser_process browser_verbs process < browser \
-  remote < browser_tools sandboxes < tools
+  browser_look bwrap channel guest interpreter jupyter_server < browser_process browser_verbs process remote_files \
+  < browser remote < browser_tools sandboxes < tools
 
 mcp_toolsets
 skills: parse steps < properties validate < prompt skill < allowed files < tool < workflow < shelf

@@ -17,13 +17,14 @@ from agentnb.notebook import (
     mcp_magics,
     model_magics,
     orders,
+    sandbox_magics,
     skill_magics,
     usage_magics,
 )
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
-_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%mcp|%skill|%session)(?=\s|$)")
+_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%%?sandbox|%mcp|%skill|%session)(?=\s|$)")
 _SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
 #: Options that take one of a few words.
 _FIXED: dict[str, Sequence[str]] = {
@@ -95,6 +96,8 @@ class Completer:
                 return self._credential(earlier, word)
             case "browser":
                 return () if earlier else browser_magics.VERBS
+            case "sandbox":
+                return sandbox_magics.suggest(earlier, word)
             case "mcp":
                 return self._mcp(earlier, word)
             case "skill":

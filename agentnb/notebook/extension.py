@@ -12,6 +12,7 @@ from agentnb.notebook.credential_magics import CredentialMagics
 from agentnb.notebook.magics import AgentMagics
 from agentnb.notebook.mcp_magics import McpMagics
 from agentnb.notebook.model_magics import ModelMagics
+from agentnb.notebook.sandbox_magics import SandboxMagics
 from agentnb.notebook.skill_magics import SkillMagics
 from agentnb.notebook.tool_magics import ToolMagics
 from agentnb.notebook.usage_magics import UsageMagics
@@ -43,6 +44,7 @@ class Extension:
             UsageMagics(shell, self.workspace),
             SkillMagics(shell, self.workspace),
             BrowserMagics(shell, self.workspace),
+            SandboxMagics(shell, self.workspace),
             McpMagics(shell, self.workspace),
         )
         self._panel = Panel(shell, self.workspace)

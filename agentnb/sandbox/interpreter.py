@@ -158,20 +158,20 @@ class Interpreter:
             command: The command, for bash.
             cwd: The folder to start it in.
         """
-        return _told(await self._source().processes.start(command, cwd))
+        return told(await self._source().processes.start(command, cwd))
 
     async def process_list(self) -> str:
         """List the processes that process_exec started."""
-        return "\n".join(map(_told, await self._source().processes.list())) or "None was started."
+        return "\n".join(map(told, await self._source().processes.list())) or "None was started."
 
     async def process_get(self, pid: int) -> str:
         """Say how a process is, and give the end of what it wrote."""
         found = await self._source().processes.get(pid)
-        return clip(f"{_told(found)}\n{found.output}".rstrip(), _LONGEST)
+        return clip(f"{told(found)}\n{found.output}".rstrip(), _LONGEST)
 
     async def process_kill(self, pid: int) -> str:
         """End a process, and what it has started."""
-        return _told(await self._source().processes.kill(pid))
+        return told(await self._source().processes.kill(pid))
 
     def _host(self) -> HostFolder:
         if self._folder is None:
@@ -236,6 +236,7 @@ def described(entry: Entry) -> str:
     return f"{entry.path}{mark}" if entry.kind == "directory" else f"{entry.path}{mark}  {entry.size:,} bytes"
 
 
-def _told(process: Process) -> str:
+def told(process: Process) -> str:
+    """A process in a line."""
     state = "running" if process.running else f"ended with {process.code}"
     return f"{process.pid}  {state}  {process.command}"

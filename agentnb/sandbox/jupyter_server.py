@@ -99,6 +99,34 @@ def _reason(status: int, body: bytes) -> str:
     return one_line(str(message or f"status {status}"), 300)
 
 
+class _Ending:
+    """Whether an execution is over: its reply has come, and the kernel is idle or says nothing more."""
+
+    def __init__(self) -> None:
+        self.reply: JSONObject | None = None
+        self.died = ""
+        self._idle = False
+        self._lost_at = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more is to be expected."""
+        # A server that thinks it is flooded drops messages, the one that says "idle" among them.
+        lost = 0 < self._lost_at < time.monotonic()
+        return bool(self.died) or (self.reply is not None and (self._idle or lost))
+
+    def takes(self, kind: str, content: JSONObject) -> bool:
+        """Whether this message is about the end; others are for whoever listens."""
+        match kind:
+            case "execute_reply":
+                self.reply, self._lost_at = content, time.monotonic() + 1
+            case "status":
+                self._idle = self._idle or content.get("execution_state") == "idle"
+            case "died":
+                self.died = "its kernel died; variables are gone"
+        return kind in ("", "execute_reply", "status", "died")
+
+
 class RemoteKernel:
     """One kernel of a server, which runs one piece of code after the other."""
 
@@ -131,43 +159,33 @@ class RemoteKernel:
                 self.stop = None
 
     async def _answers(self, channels: ClientConnection, run: str, stop: Stop) -> AsyncGenerator[Message, None]:
-        kill_at, lost_at, idle, over = 0.0, 0.0, False, False
-        reply: JSONObject | None = None
+        kill_at, ending = 0.0, _Ending()
         try:
-            while not over:
+            while not ending.over:
                 if stop.check() and not kill_at:
                     kill_at = time.monotonic() + GRACE
                     await self.interrupt()
                 if 0 < kill_at < time.monotonic():
+                    ending.died = "it did not stop when asked; its kernel was started anew, variables are gone"
                     await self._server.request("POST", f"kernels/{self.id}/restart")
-                    over = True
-                    yield "died", {"why": "it did not stop when asked; its kernel was started anew, variables are gone"}
                     break
                 try:
                     async with asyncio.timeout(_TICK):
                         kind, content = _parse(await channels.recv(), run)
                 except TimeoutError:
-                    # A server that thinks it is flooded drops messages, the one that says "idle" among them.
-                    over = 0 < lost_at < time.monotonic()
                     continue
-                if kind == "execute_reply":
-                    reply, lost_at = content, time.monotonic() + 1
-                elif kind == "status":
-                    idle = idle or content.get("execution_state") == "idle"
-                elif kind == "died":
-                    over = True
-                    yield kind, {"why": "its kernel died; variables are gone"}
-                elif kind:
+                if not ending.takes(kind, content):
                     yield kind, content
-                over = over or (idle and reply is not None)
         finally:
-            if not over:
+            if not ending.over:
                 # Nobody reads on: what runs is stopped, and its messages go with the connection.
                 stop.ask("Interrupted", "stopped by the person")
                 await asyncio.shield(self._abandon())
+        if ending.died:
+            yield "died", {"why": ending.died}
         if stop.reason is not None:
             yield "stopped", {"name": stop.reason[0], "message": stop.reason[1]}
-        yield "execute_reply", reply or {}
+        yield "execute_reply", ending.reply or {}
 
     async def interrupt(self) -> None:
         """Stop what runs, and keep the kernel."""

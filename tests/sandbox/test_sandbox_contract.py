@@ -70,11 +70,10 @@ def test_an_exception_is_a_failure_with_its_traceback(box: Box) -> None:
 def test_output_comes_while_the_code_runs(box: Box) -> None:
     async def first(sandbox: Sandbox) -> float:
         begun = time.monotonic()
-        async for output in sandbox.execute(
-            "import time\nprint('now', flush=True)\ntime.sleep(1.5)\nprint('later')", context="main"
-        ):
-            if isinstance(output, Printed):
-                seen.append((output.text, time.monotonic() - begun))
+        code = "import time\nprint('now', flush=True)\ntime.sleep(1.5)\nprint('later')"
+        async for output in sandbox.execute(code, context="main"):
+            assert isinstance(output, Printed)
+            seen.append((output.text, time.monotonic() - begun))
         return time.monotonic() - begun
 
     seen: list[tuple[str, float]] = []
@@ -130,7 +129,9 @@ def test_too_much_output_stops_the_code(box: Box) -> None:
 
 def test_an_interrupt_stops_the_code_and_keeps_the_context(box: Box) -> None:
     async def interrupted(sandbox: Sandbox) -> Failed | None:
-        box_run = asyncio.ensure_future(gather(sandbox.execute("kept = 5\nprint('on')\nwhile True: pass", context="main")))
+        box_run = asyncio.ensure_future(
+            gather(sandbox.execute("kept = 5\nprint('on')\nwhile True: pass", context="main"))
+        )
         await asyncio.sleep(0.5)
         await sandbox.interrupt("main")
         return (await box_run).error
@@ -201,8 +202,8 @@ def test_files_are_written_read_listed_moved_and_removed(box: Box) -> None:
         for gone in ("new", "deep/er/data.bin"):
             with pytest.raises(SandboxError):
                 await files.read(gone)
+        await files.write("big.txt", b"0123456789a")
         with pytest.raises(SandboxError, match="more than the 10 that are read"):
-            await files.write("big.txt", b"0123456789a")
             await files.read("big.txt", 10)
 
     box.wait(work)
@@ -219,7 +220,7 @@ def test_processes_are_started_followed_and_killed(box: Box) -> None:
         assert begun.running
         assert begun.pid in [each.pid for each in await sandbox.processes.list()]
         async with asyncio.timeout(10):
-            while not (found := await sandbox.processes.get(begun.pid)).output:
+            while not (found := await sandbox.processes.get(begun.pid)).output:  # noqa: ASYNC110  # another process writes
                 await asyncio.sleep(0.05)
         assert found.output == "started\n"
         killed = await sandbox.processes.kill(begun.pid)
