@@ -17,7 +17,7 @@ from agentnb.workspace import Workspace
 
 _HEAD = ("", "tool", "source", "approval", "what it does")
 #: A toolset that is off stands in one row where it has more tools than so many, and so many are named.
-_FEW = 4
+_FEW, _NAMED = 4, 3
 _FOLDED = "Of a source that is off: %tool list SOURCE shows its tools, %tool on SOURCE offers them, -t SOURCE once."
 _NONE = "No tools yet of this notebook. Write a function with type hints and a docstring, then: %tool FUNCTION"
 
@@ -53,7 +53,7 @@ def _one(workspace: Workspace, name: str) -> Listed:
 def _rows(workspace: Workspace, members: Sequence[Listed]) -> list[tuple[str, ...]]:
     if len(members) > _FEW and members[0].toolset is not None and not any(each.enabled for each in members):
         source = members[0].source
-        names = ", ".join(each.name for each in members[:_FEW])
+        names = ", ".join(each.name for each in members[:_NAMED])
         return [("off", f"{len(members)} tools", source, "", f"{names}, …")]
     return [_row(workspace, each) for each in members]
 

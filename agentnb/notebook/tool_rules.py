@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agentnb import config
 from agentnb.approval import APPROVALS
 from agentnb.errors import UsageError, nearest
 from agentnb.notebook.tool_lists import approval
@@ -56,8 +57,15 @@ def approve(workspace: Workspace, given: Sequence[str]) -> str:
         for each in found:
             workspace.policy.forget(each.id)
     workspace.changed()
-    kept = " in this notebook, also after a restart" if rule and _FLAG in given else ""
+    kept = _kept(workspace) if rule and _FLAG in given else ""
     return "\n".join(f"{each.name}: {_said(rule) if rule else approval(workspace, each)}{kept}" for each in found)
+
+
+def _kept(workspace: Workspace) -> str:
+    """How long a rule holds that is to outlive the kernel."""
+    if config.notebook(workspace.environ, workspace.namespace) is None:
+        return ", until the kernel ends: the front end does not say which notebook this is"
+    return ", in this notebook also after a restart"
 
 
 def _found(workspace: Workspace, names: Sequence[str]) -> list[Listed]:

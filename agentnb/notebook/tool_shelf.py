@@ -114,6 +114,12 @@ def _kept(workspace: Workspace, name: str) -> tuple[ToolConfig, str]:
     return replace(found, function_file_path=f"{found.tool_id}.py"), kept.source(name)
 
 
+def _warnings(replaces: bool, source: str) -> str:
+    hides = clean(source) != source.replace("\r\n", "\n")
+    said = ["replaces the one you have saved"] * replaces + ["holds characters that are not shown: beware"] * hides
+    return f" ({'; '.join(said)})" if said else ""
+
+
 def import_(workspace: Workspace, line: str, say: Callable[[str], object]) -> str:
     """Show the code of a bundle; with `--yes`, keep its tools and load them. Raises UsageError for what is none."""
     given = words(line)
@@ -130,8 +136,7 @@ def import_(workspace: Workspace, line: str, say: Callable[[str], object]) -> st
         raise UsageError(f"{path} holds no function.")
     if "--yes" not in given:
         for each, source in bundle.tools:
-            again = " (replaces the one you have saved)" if each.name in kept else ""
-            say(workspace.mask(f"── {each.name}{again} {'─' * 40}\n{clean(source).rstrip()}\n"))
+            say(workspace.mask(f"── {each.name}{_warnings(each.name in kept, source)} {'─' * 40}\n{clean(source)}"))
         return f"Nothing was run, and nothing kept. If you trust this code: %tool import {files[0]} --yes"
     shelf(workspace).save(bundle.tools)
     return load(workspace, " ".join(names))

@@ -37,7 +37,7 @@ def test_the_tools_are_a_table_by_source(add: Notebook) -> None:
     assert said[0].split() == ["tool", "source", "approval", "what", "it", "does"]
     assert said[1].split() == ["on", "add", "notebook", "always", "Add", "two", "numbers."]
     assert said[2].split()[:3] == ["on", "size", "own.py"]
-    assert "off 10 tools built-in python, bash, fetch, read_file, …" in [" ".join(line.split()) for line in said]
+    assert "off 10 tools built-in python, bash, fetch, …" in [" ".join(line.split()) for line in said]
     assert said[-1].startswith("Of a source that is off: %tool list SOURCE shows its tools")
     assert [line.split()[:2] for line in add.says("%tool list built-in").splitlines()[1:3]] == [
         ["off", "python"],
@@ -111,6 +111,14 @@ def test_whether_a_call_asks_is_said_shown_and_taken_back(add: Notebook) -> None
     assert add.fails("%tool call add a=1") == "ToolError: add is not allowed here. It was not run."
     assert add.says("%tool approve add default") == "add: always"
     assert add.workspace.policy.rule("function-add") is None
+
+
+def test_a_rule_may_outlive_the_kernel_where_the_notebook_is_known(
+    add: Notebook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "until the kernel ends" in add.says("%tool approve add ask --notebook")
+    monkeypatch.setenv("JPY_SESSION_NAME", "/work/report.ipynb")
+    assert "in this notebook also after a restart" in add.says("%tool approve add ask --notebook")
 
 
 def test_a_rule_holds_for_all_tools_of_a_source(add: Notebook) -> None:
@@ -203,7 +211,9 @@ def test_code_of_a_bundle_cannot_hide_from_the_terminal(add: Notebook) -> None:
     bundle = json.loads(Path("tools.json").read_text())
     bundle["files"]["function-add.py"] = "import os\x1b[2K\r# harmless\n"
     Path("tools.json").write_text(json.dumps(bundle))
-    assert "\x1b" not in add.says("%tool import tools.json")
+    shown = add.says("%tool import tools.json")
+    assert "\x1b" not in shown
+    assert "(holds characters that are not shown: beware)" in shown
 
 
 # Calls
