@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import math
 import os
+import re
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
@@ -24,12 +25,18 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.client._transport import TransportStreams
     from mcp.shared.message import SessionMessage as Carried
+    from mcp_types import JSONRPCMessage
 
-#: Bytes of the longest line a server may send, and of what it may send that answers nothing, in a row.
-LONGEST_LINE, MOST_NOISE = 256 * 2**20, 64 * 2**20
+#: Bytes of the longest line a server may send; and between two answers, of messages and of what is none.
+LONGEST_LINE, MOST_NOISE, MOST_JUNK = 256 * 2**20, 64 * 2**20, 16 * 2**20
 #: Seconds that a server has to end by itself after its input was closed.
 _ENDS_BY_ITSELF = 1.0
 _CHUNK = 2**18
+#: One half of a character beyond the first 65,536, written without the other.
+_LONE = re.compile(
+    r"\\u[dD][89abAB][\da-fA-F]{2}(?!\\u[dD][c-fC-F][\da-fA-F]{2})"
+    r"|(?<!\\u[dD][89abAB][\da-fA-F]{2})\\u[dD][c-fC-F][\da-fA-F]{2}"
+)
 _LAST_WORDS = 20
 
 
@@ -126,22 +133,20 @@ class Process:
     ) -> None:
         import anyio
         from mcp.shared.message import SessionMessage
-        from mcp_types import JSONRPCError, JSONRPCResponse, jsonrpc_message_adapter
-        from pydantic_core import from_json
+        from mcp_types import JSONRPCError, JSONRPCResponse
 
         assert process.stdout is not None  # it is a pipe
-        noise = 0
+        noise = junk = 0
         try:
             async for line in _lines(process.stdout):
-                noise += len(line)
-                if line[:80].lstrip().startswith(b"{"):
-                    with contextlib.suppress(ValueError):  # servers print what they like
-                        # Parsed apart: the adapter would do it for each kind of message, a second for 100 MB.
-                        message = jsonrpc_message_adapter.validate_python(from_json(line), by_name=False)
-                        noise = 0 if isinstance(message, JSONRPCResponse | JSONRPCError) else noise
-                        await arriving.send(SessionMessage(message))
-                if noise > MOST_NOISE:
-                    raise ToolError(f"floods its output: {noise / 1e6:,.0f} MB that answer nothing")
+                junk += len(line)
+                if (message := _message(line)) is not None:
+                    junk, noise = junk - len(line), noise + len(line)
+                    if isinstance(message, JSONRPCResponse | JSONRPCError):
+                        noise = junk = 0
+                    await arriving.send(SessionMessage(message))
+                if junk > MOST_JUNK or noise > MOST_NOISE:
+                    raise ToolError(f"floods its output: {max(junk, noise) / 1e6:,.0f} MB that answer nothing")
         except ToolError as error:
             self.trouble = str(error)
         except (anyio.ClosedResourceError, anyio.BrokenResourceError):
@@ -219,6 +224,26 @@ async def _lines(stream: asyncio.StreamReader, *, cut: bool = False) -> AsyncGen
             raise ToolError(f"sent a line of more than {LONGEST_LINE / 2**20:.0f} MiB")
     if pieces != [b""] and pieces:
         yield b"".join(pieces)
+
+
+def _message(line: bytes) -> JSONRPCMessage | None:
+    """The message of a line; None for anything else, as servers print what they like."""
+    if not line[:80].lstrip().startswith(b"{"):
+        return None
+    with contextlib.suppress(ValueError):
+        return _parsed(line)
+    with contextlib.suppress(ValueError):
+        # In bad UTF-8, or with half a character in it, it is still an answer that somebody waits for.
+        return _parsed(_LONE.sub(r"\\ufffd", line.decode("utf-8", "replace")))
+    return None
+
+
+def _parsed(text: bytes | str) -> JSONRPCMessage:
+    from mcp_types import jsonrpc_message_adapter
+    from pydantic_core import from_json
+
+    # First the JSON alone: the adapter would parse it for each kind of message, a second for 100 MB.
+    return jsonrpc_message_adapter.validate_python(from_json(text), by_name=False)
 
 
 async def _exited(process: asyncio.subprocess.Process, seconds: float) -> bool:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 TOOLS = ["echo", "big", "picture", "crash", "hang", "junk", "flood", "endless", "grow", "progress", "log", "ask"]
-TOOLS += ["link", "child", "pid", "heard", "wrong", "env", "wait", "noise", "a b/c", "a.b c"]
+TOOLS += ["link", "child", "pid", "heard", "wrong", "env", "wait", "noise", "odd", "a b/c", "a.b c"]
 heard: list[str] = []
 
 
@@ -62,6 +62,15 @@ def flood(request: dict, _: dict) -> None:
 def endless(request: dict, _: dict) -> None:
     while True:
         sys.stdout.write("x" * 1_000_000)
+
+
+def odd(request: dict, _: dict) -> None:
+    line = json.dumps(
+        {"jsonrpc": "2.0", "id": request["id"], "result": {"content": [{"type": "text", "text": "caf?"}]}}
+    )
+    sys.stdout.flush()
+    sys.stdout.buffer.write(line.encode().replace(b"?", b"\xe9 \\ud83d \\udc27 \\ud83d\\udc27") + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def noise(request: dict, _: dict) -> None:
@@ -130,8 +139,8 @@ CALLS: dict[str, Callable[[dict, dict], None]] = {
     "heard": lambda request, _: says(request, ", ".join(heard)),
     "wrong": lambda request, _: answer(request, {"content": "no list"}),
     "env": lambda request, _: says(request, json.dumps(dict(os.environ))),
-    "crash": crash, "hang": hang, "junk": junk, "flood": flood, "endless": endless, "noise": noise, "big": big,
-    "picture": picture, "grow": grow, "progress": progress, "log": log, "child": child, "wait": wait,
+    "crash": crash, "hang": hang, "junk": junk, "flood": flood, "endless": endless, "noise": noise, "odd": odd,
+    "big": big, "picture": picture, "grow": grow, "progress": progress, "log": log, "child": child, "wait": wait,
 }  # fmt: skip
 
 

@@ -87,6 +87,10 @@ async def test_lines_that_are_not_json_are_skipped(hub: McpHub) -> None:
     assert answers(await server.call("echo", {"text": "on"}, Seen().context())) == "on"
 
 
+async def test_an_answer_in_broken_characters_is_still_an_answer(server: McpServer) -> None:
+    assert answers(await server.call("odd", {}, Seen().context())) == "caf\ufffd \ufffd \ufffd 🐧"
+
+
 async def test_a_result_that_is_none_is_refused(server: McpServer) -> None:
     with pytest.raises(ToolError, match="MCP server 'nasty' answered wrongly"):
         await server.call("wrong", {}, Seen().context())

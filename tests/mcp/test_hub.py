@@ -98,6 +98,15 @@ async def test_close_ends_all_servers_at_once() -> None:
     assert not any(map(is_there, pids))
 
 
+async def test_an_idle_server_is_stopped_by_itself() -> None:
+    hub = McpHub(idle=0.1)
+    server = nasty(hub)
+    pid = int(answers(await hub.call("nasty", "pid")))
+    await gone(pid)
+    assert (server.state, server.trouble) == ("stopped", "")
+    hub.close()
+
+
 async def test_close_on_the_loop_itself_kills_what_is_left() -> None:
     background = LoopThread()
     hub = McpHub(background)

@@ -11,6 +11,7 @@ from inline_snapshot import snapshot
 
 from agentnb.notebook.complete import Completer
 from tests.mcp.conftest import NASTY, is_there
+from tests.mcp.web import served, shop
 from tests.notebook.conftest import Notebook
 
 TIME = f"{sys.executable} -m mcp_server_time"
@@ -37,11 +38,21 @@ convert_time(source_timezone, time, target_timezone)  ask
 
 def test_options_are_ours_and_what_follows_two_dashes_is_the_commands(notebook: Notebook) -> None:
     said = notebook.says(f"%mcp add --always n --env A=${{HOME}} --timeout 5 -- {sys.executable} {NASTY} --env X=1")
-    assert said.startswith("n: 22 tools: echo, big")
+    assert said.startswith("n: 23 tools: echo, big")
     settings = notebook.workspace.mcp.server("n").settings
     assert settings.args == (NASTY, "--env", "X=1")
     assert (dict(settings.env), settings.timeout) == ({"A": str(Path.home())}, 5.0)
     assert settings.approves("echo") == "always"
+
+
+def test_a_server_at_a_url_is_added_with_its_headers(notebook: Notebook) -> None:
+    with served(shop().streamable_http_app()) as address:
+        said = notebook.says(f"%mcp add shop {address}/mcp --header X-Team=physics --type http --always")
+        assert said == "shop: 7 tools: add, login, report, slow, headers, grow, big"
+        settings = notebook.workspace.mcp.server("shop").settings
+        assert (dict(settings.headers), settings.transport) == ({"X-Team": "physics"}, "http")
+        assert notebook.says("%mcp").splitlines()[1].split() == ["shop", "running", "http", "7", f"{address}/mcp"]
+        notebook.says("%mcp rm shop")
 
 
 def test_a_server_is_stopped_restarted_and_forgotten(notebook: Notebook) -> None:
@@ -50,7 +61,7 @@ def test_a_server_is_stopped_restarted_and_forgotten(notebook: Notebook) -> None
     first = server.pid
     assert notebook.says("%mcp stop n") == "n is stopped. It starts again when one of its tools is called."
     assert server.state == "stopped"
-    assert notebook.says("%mcp restart n").startswith("n: 22 tools")
+    assert notebook.says("%mcp restart n").startswith("n: 23 tools")
     assert server.pid not in (None, first)
     last = server.pid or 0
     assert notebook.says("%mcp rm n") == "n is forgotten."
@@ -65,7 +76,7 @@ def test_a_cell_of_json_starts_what_it_can(notebook: Notebook) -> None:
         "off": {"command": "x", "disabled": True},
     }
     lines = notebook.says(f"%%mcp\n{json.dumps({'mcpServers': servers})}").splitlines()
-    assert lines[0].startswith("good: 22 tools")
+    assert lines[0].startswith("good: 23 tools")
     assert (
         lines[1] == "✗ MCP server 'bad' cannot start: no command 'no-such-command'. Install it, or give its full path."
     )
@@ -76,7 +87,7 @@ def test_a_file_is_read(notebook: Notebook, tmp_path: Path) -> None:
     (tmp_path / "my servers.json").write_text(
         json.dumps({"servers": {"n": {"command": sys.executable, "args": [NASTY]}}})
     )
-    assert notebook.says("%mcp add 'my servers.json'").startswith("n: 22 tools")
+    assert notebook.says("%mcp add 'my servers.json'").startswith("n: 23 tools")
     assert "cannot be read: No such file" in notebook.fails("%mcp add other.json")
 
 
