@@ -22,7 +22,7 @@ from tests.mcp.conftest import Person, Seen, answers
 from tests.mcp.npm import installed, node
 from tests.mcp.web import free_port
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("npm")]
 
 FORWARD = Path(__file__).parent / "conformance_forward.py"
 #: Signing in, as both revisions want it.
@@ -195,7 +195,10 @@ async def test_the_conformance_suite_passes(tmp_path: Path, capsys: pytest.Captu
 
     async def run(name: str, version: str) -> str:
         async with room:
-            return await _scenario(name, version, tmp_path)
+            result = await _scenario(name, version, tmp_path)
+        if result != "passed" and name == "sse-retry":  # it counts milliseconds: it may have all of the machine
+            result = await _scenario(name, version, tmp_path)
+        return result
 
     async with _client_at(tmp_path / "s"):
         results = await asyncio.gather(*(run(*each) for each in runs))

@@ -171,11 +171,11 @@ async def test_what_is_no_link_is_not_shown(server: McpServer) -> None:
 
 
 async def test_the_clock_stands_while_the_person_thinks(hub: McpHub) -> None:
-    server = nasty(hub, timeout=0.3)
+    server = nasty(hub, timeout=1)
 
     class Slow(Person):
         async def ask(self, question: object) -> Reply | None:
-            await anyio.sleep(0.5)
+            await anyio.sleep(1.2)
             return Reply("accept", {"name": "Slow"})
 
     await server.ready()

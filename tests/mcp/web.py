@@ -50,6 +50,11 @@ def shop() -> MCPServer:
         return text
 
     @server.tool()
+    async def stuck() -> str:
+        await anyio.sleep(30)
+        return "free"
+
+    @server.tool()
     def headers(context: Context) -> dict[str, str]:
         return dict(context.headers or {})
 

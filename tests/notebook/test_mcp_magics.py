@@ -48,10 +48,10 @@ def test_options_are_ours_and_what_follows_two_dashes_is_the_commands(notebook: 
 def test_a_server_at_a_url_is_added_with_its_headers(notebook: Notebook) -> None:
     with served(shop().streamable_http_app()) as address:
         said = notebook.says(f"%mcp add shop {address}/mcp --header X-Team=physics --type http --always")
-        assert said == "shop: 7 tools: add, login, report, slow, headers, grow, big"
+        assert said == "shop: 8 tools: add, login, report, slow, stuck, headers, grow, big"
         settings = notebook.workspace.mcp.server("shop").settings
         assert (dict(settings.headers), settings.transport) == ({"X-Team": "physics"}, "http")
-        assert notebook.says("%mcp").splitlines()[1].split() == ["shop", "running", "http", "7", f"{address}/mcp"]
+        assert notebook.says("%mcp").splitlines()[1].split() == ["shop", "running", "http", "8", f"{address}/mcp"]
         notebook.says("%mcp rm shop")
 
 
