@@ -14,6 +14,7 @@ from agentnb.errors import ToolError, UsageError, nearest
 from agentnb.jobs import Run
 from agentnb.messages import JSON, Data, JSONObject, Text, ToolResult, ToolSpec
 from agentnb.passing import arguments, passing, properties, takes_variable
+from agentnb.render.terminal import one_line
 from agentnb.toolbox import Listed, Toolbox
 from agentnb.tools.naming import kind
 from agentnb.transcript import Transcript
@@ -57,16 +58,15 @@ def result_of(transcript: Transcript, name: str) -> ToolResult:
     return result
 
 
-def as_value(result: ToolResult, namespace: Mapping[str, object]) -> object:
+def as_value(result: ToolResult, namespace: Mapping[str, object], mask: Callable[[str], str] = str) -> object:
     """What a call gave: the object that its variable holds, a JSON value, else the text; blocks where it is neither.
 
-    Raises ToolError for a result that is an error.
+    Raises ToolError for a result that is an error, with its words on one line and without secrets.
     """
-    text = "".join(block.text for block in result.content if isinstance(block, Text))
+    text = result.text
     if result.is_error or text.startswith("Error:"):
-        raise ToolError(
-            " ".join(text.removeprefix("Error:").split())[:500] or f"{result.name} failed and said nothing."
-        )
+        said = one_line(mask(text.removeprefix("Error:")), 500)
+        raise ToolError(said or f"{result.name} failed, and said nothing.")
     if result.handle is not None and result.handle in namespace:
         return namespace[result.handle]
     others = [block for block in result.content if not isinstance(block, Text)]
@@ -113,8 +113,11 @@ def checked(found: Listed) -> Listed:
 class DirectTool:
     """One tool as a function: its arguments by name, or in the order of its schema."""
 
-    def __init__(self, listed: Listed, namespace: MutableMapping[str, object], perform: Perform) -> None:
+    def __init__(
+        self, listed: Listed, namespace: MutableMapping[str, object], perform: Perform, mask: Callable[[str], str]
+    ) -> None:
         self._listed = listed
+        self._mask = mask
         self._namespace = namespace
         self._perform = perform
         spec = listed.tool.spec(namespace)
@@ -137,7 +140,7 @@ class DirectTool:
         values |= bound.arguments.get("kwargs", {})
         with passing(self._namespace) as passed:
             result = self._perform(self._listed.id, arguments(passed, values, self._spec))
-            return as_value(result, self._namespace)
+            return as_value(result, self._namespace, self._mask)
 
     def json(self, *args: object, **kwargs: object) -> list[JSON] | dict[str, JSON]:
         """Call it, and read the result as JSON (see `read_json`)."""
@@ -147,7 +150,8 @@ class DirectTool:
 class DirectTools:
     """The tools as attributes and as items: `tools.add(a=1, b=2)`, `tools["mcp-time-now"]()`.
 
-    A call is checked, approved and shown as a model's is, by `perform`; `find` finds a tool by name or id.
+    A call is checked, approved and shown as a model's is, by `perform`; `find` finds a tool by name or id; `mask`
+    takes secrets out of errors.
     """
 
     def __init__(
@@ -156,7 +160,10 @@ class DirectTools:
         namespace: MutableMapping[str, object],
         perform: Perform,
         find: Callable[[str], Listed] | None = None,
+        *,
+        mask: Callable[[str], str] = str,
     ) -> None:
+        self._mask = mask
         self._toolbox = toolbox
         self._namespace = namespace
         self._perform = perform
@@ -173,7 +180,7 @@ class DirectTools:
 
     def __getitem__(self, name: str) -> DirectTool:
         """A tool by name or id. Raises UsageError, which names the nearest."""
-        return DirectTool(checked(self._find(name)), self._namespace, self._perform)
+        return DirectTool(checked(self._find(name)), self._namespace, self._perform, self._mask)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._toolbox.all())

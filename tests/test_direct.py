@@ -153,7 +153,7 @@ PICTURE = Image(b"png", "image/png")
 @pytest.mark.parametrize(
     ("given", "value"),
     [
-        (result(Text("a"), Text("b")), "ab"),
+        (result(Text("a"), Text("b")), "a\nb"),
         (result(), ""),
         (result(Text("a"), handle="kept"), 42),
         (result(Text("a"), handle="gone"), "a"),

@@ -44,7 +44,7 @@ class Folder:
         except (ValueError, OSError):  # another drive; a name too long
             inside = False
         if not inside:
-            raise ToolError(f"{path[:200]!r} is outside the workspace folder {str(root)!r}. Give a path inside it.")
+            raise ToolError(f"{path[:200]!r} is outside the workspace folder. Give a path inside it, relative to it.")
         return Path(real)
 
     def relative(self, real: Path) -> str:

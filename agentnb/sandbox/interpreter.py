@@ -52,7 +52,9 @@ class Interpreter:
         context: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109  # it bounds the code, not the wait
     ) -> ToolReturn:
-        """Run code in an isolated sandbox; returns what it prints, the last value, plots, and the error if it fails.
+        """Run code in an isolated sandbox.
+
+        Gives what it prints, its last value, its plots, and the error if it fails.
 
         The sandbox has files of its own and usually no network; notebook variables are not in it.
 

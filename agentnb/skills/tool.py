@@ -85,12 +85,18 @@ def opened(skill: Skill, tools: Sequence[str], files: Sequence[str], more: int) 
     lines = [
         f"The user's agent chose the skill {skill.name}. Its document follows: do what it says to answer the user's "
         f"request, {use}.",
-        f"Skill directory: {skill.folder}",
+        f"Skill directory: {_told(skill.folder)}",
     ]
     if files:
         rest = f" and {more} more" if more else ""
         lines.append(f"Bundled files: {', '.join(files)}{rest}")
     return "\n\n".join([*lines, skill.body or "(The document says nothing more.)"])
+
+
+def _told(folder: Path | None) -> str:
+    """A folder below the notebook's as it is from there: so a conversation is the same on every machine."""
+    here = Path.cwd()
+    return str(folder.relative_to(here) if folder is not None and folder.is_relative_to(here) else folder)
 
 
 def description(skill: Skill) -> str:

@@ -51,6 +51,13 @@ async def test_opened_it_says_what_to_do_where_and_all_of_its_document(make: Mak
     assert os.getcwd() == before
 
 
+async def test_a_folder_below_the_notebooks_is_told_from_there(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make("pdf")
+    monkeypatch.chdir(folder.parent)
+    out = await SkillTool(read_skill(folder), _unlocks).call({}, context())
+    assert "Skill directory: pdf\n" in _text(out)
+
+
 async def test_allowed_tools_narrow_what_is_unlocked(make: Make) -> None:
     folder = make("pdf", allowed_tools="WebFetch", files={"a.md": ""})
     out = await SkillTool(read_skill(folder), _unlocks).call({}, context())
