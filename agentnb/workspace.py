@@ -94,7 +94,7 @@ class Workspace(Lineup):
             rule=self.policy.rule,
             changed=self.changed,
         )
-        self.tools = DirectTools(self.toolbox, self.namespace, lambda name, given: perform(self.call, name, given))
+        self.tools = DirectTools(self.toolbox, self.namespace, lambda *a: perform(self.call, *a), mask=self.mask)
         self.sandbox_tools = SandboxTools(self.sandboxes, self.builtins.folder)
         for toolset in list[Toolset]([self.builtins, self.skills, BrowserTools(self.browser), self.sandbox_tools]):
             self.toolbox.add_toolset(toolset)

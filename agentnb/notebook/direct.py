@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -90,10 +91,10 @@ def given(workspace: Workspace, listed: Listed, call: Call, passed: Passing) -> 
 def value(workspace: Workspace, call: Call, result: ToolResult) -> object:
     """What the call is worth in Python, as its format says. Raises ToolError for a failure, UsageError for no JSON."""
     try:
-        found = as_value(result, workspace.namespace)
+        found = as_value(result, workspace.namespace, workspace.mask)
     except ToolError as error:
-        said = str(error) if call.name in str(error) else f"{call.name}: {error}"
-        raise ToolError(workspace.mask(said)) from None
+        named = re.search(rf"\b{re.escape(call.name)}\b", str(error))
+        raise ToolError(str(error) if named else f"{call.name}: {error}") from None
     return read_json(found) if call.format == "json" else found
 
 

@@ -139,7 +139,7 @@ class Form:
         run = direct.DirectCall(
             workspace, self._id, values, foreground=foreground, asker=asker, label="form", keep=self._remember
         )
-        value = as_value(await run.attend(display), workspace.namespace)
+        value = as_value(await run.attend(display), workspace.namespace, workspace.mask)
         if self._variable is None:
             return "Done."
         workspace.namespace[self._variable] = value

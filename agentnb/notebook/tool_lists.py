@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from agentnb.errors import UsageError
 from agentnb.notebook import call_line
 from agentnb.notebook.tables import Table
+from agentnb.render.terminal import clean
 from agentnb.toolbox import Listed
 from agentnb.tools.base import traits
 from agentnb.tools.definitions import ToolConfig
@@ -88,7 +89,7 @@ def about(workspace: Workspace, listed: Listed) -> str:
     }
     lines = [f"{name:<8}  {fact}" for name, fact in facts.items() if fact]
     schema = json.dumps(spec.parameters, indent=2, ensure_ascii=False)
-    return "\n".join([f"{spec.name}: {spec.description}", *lines, schema])
+    return clean("\n".join([f"{spec.name}: {spec.description}", *lines, schema]))
 
 
 def saved(kept: list[ToolConfig], workspace: Workspace) -> Table:

@@ -183,7 +183,11 @@ class ToolMagics(Magics):
         """The tools as Python calls them: `tools.name(…)`."""
         workspace = self.workspace
         return DirectTools(
-            workspace.toolbox, workspace.namespace, self.perform, lambda name: direct.known(workspace, name)
+            workspace.toolbox,
+            workspace.namespace,
+            self.perform,
+            lambda name: direct.known(workspace, name),
+            mask=workspace.mask,
         )
 
     def perform(self, name: str, given: JSONObject) -> ToolResult:

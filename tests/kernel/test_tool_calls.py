@@ -107,7 +107,7 @@ def test_a_call_that_a_person_denies_fails_the_cell_with_one_line(calling: Kerne
     calling.ok("%tool approve save ask")
     started = calling.start("%tool call save path=a", "a", stdin=True)
     cell = calling.finish(started, approving(calling, "deny"))
-    assert cell.error == "save: the person did not allow this call of save."
+    assert cell.error == "the person did not allow this call of save."
 
 
 def test_python_is_asked_by_input(calling: Kernel) -> None:

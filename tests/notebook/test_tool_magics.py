@@ -342,6 +342,16 @@ def test_a_call_that_fails_fails_the_cell_with_one_line(add: Notebook, line: str
     assert said in add.fails(f"x = %tool call {line}")
 
 
+def test_what_a_tool_says_can_do_no_harm_and_holds_no_secret(notebook: Notebook) -> None:
+    notebook.workspace.mask.add("hunter2-secret")
+    notebook.run("def evil() -> str:\n    'Evil \\x1b[2J.'\n    raise ValueError('\\x1b[2J hunter2-secret')")
+    notebook.says("%tool evil")
+    for cell in ("%tool call evil", "tools.evil()", "%tool show evil", "%tool"):
+        ran = notebook.run(cell)
+        assert "hunter2" not in ran.everything(), cell
+        assert "[2J" not in f"{ran.text}{ran.mime('text/html')}{ran.error}", cell
+
+
 def test_a_call_that_asks_is_refused_where_nobody_can_be_asked(add: Notebook) -> None:
     add.says("%tool approve add ask")
     assert "it needs a person's approval, and nobody can be asked here" in add.fails("%tool call add a=1")
