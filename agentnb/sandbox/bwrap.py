@@ -89,7 +89,7 @@ class Bubblewrap:
             while fds:
                 os.close(fds.pop())
 
-        return Launch(argv, given, {}, tuple(fds), ended)
+        return Launch(argv, given, {}, tuple(fds), ended, contained=True)
 
     def close(self) -> None:
         pass

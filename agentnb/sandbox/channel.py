@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 import struct
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ import orjson
 from agentnb.errors import SandboxError
 from agentnb.messages import JSON, JSONObject
 from agentnb.render.terminal import one_line
+from agentnb.sandbox import watch
 from agentnb.sandbox.launch import Launch
 
 _START = 30.0
@@ -124,8 +127,7 @@ class Channel:
 
     async def close(self) -> None:
         """End the program, and everything in it."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._kill()
         await self._process.wait()
         for task in self._tasks:
             task.cancel()
@@ -140,8 +142,15 @@ class Channel:
     def kill(self, why: str) -> None:
         """End the program for this reason, which everyone who waits for it is told."""
         self._why = self._why or why
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._process.returncode is not None:
+            return
+        # Not `Popen.kill`: it would take the exit code away from asyncio, which then says that the child is unknown.
+        for pid in [self._process.pid] if self._launch.contained else list(watch.descendants(self._process.pid)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
     def _abandon(self, number: int, call: _Call) -> None:
         """Nobody waits for this answer any more; what still comes of it is thrown away."""
@@ -217,8 +226,7 @@ class Channel:
             self._complaint = (self._complaint + piece)[-_COMPLAINT:]
 
     async def _end(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._kill()
         for call in self._calls.values():
             call.frames.put_nowait(None)
         if not self._ready.done():

@@ -39,13 +39,17 @@ sys.modules["agentnb.sandbox.guest"].main(given["config"])
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """One start: the command, what the program is told, and what to do when it has ended."""
+    """One start: the command, what the program is told, and what to do when it has ended.
+
+    `contained` says that whatever the program starts ends with it.
+    """
 
     argv: tuple[str, ...]
     payload: bytes
     env: Mapping[str, str] = field(default_factory=dict)
     fds: tuple[int, ...] = ()
     ended: Callable[[], None] = lambda: None
+    contained: bool = False
 
 
 class Launcher(Protocol):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One way out. `{…}` in the code are things of the host (see `test_escapes.Host`).
 
-    `control` says that the same code gets through outside of the sandbox: so it really tries what it says.
+    `control` says that the same code gets through outside of the sandbox: so it really tries what it says. `maybe`:
+    where the machine itself does not refuse it.
     """
 
     name: str
     how: str
     code: str
-    control: bool = False
+    control: Literal["no", "yes", "maybe"] = "no"
 
 
 #: Before each attempt: `attempt(f)` calls f and says how it went, `call` makes a system call by number.
@@ -35,13 +37,13 @@ def attempt(f):
 """
 
 ATTEMPTS = [
-    Attempt("host file", "open() of a file in the host's /tmp", "attempt(lambda: open({secret!r}).read())", True),
+    Attempt("host file", "open() of a file in the host's /tmp", "attempt(lambda: open({secret!r}).read())", "yes"),
     Attempt("home folder", "list every file below the host user's home", """
 found = [f for f in glob.glob({home!r} + "/*") + glob.glob({home!r} + "/.*") if os.path.isfile(f)]
 attempt(lambda: found[0])
 """),
     Attempt("source checkout", "open() beside the virtual environment",
-        "attempt(lambda: open({beside!r}).read())", True),
+        "attempt(lambda: open({beside!r}).read())", "yes"),
     Attempt("password hashes", "open('/etc/shadow')", "attempt(lambda: open('/etc/shadow').read())"),
     Attempt("system state", "list /var, /run, /sys, /boot, /root of the host", """
 attempt(lambda: [d for d in ("/var/lib", "/run/systemd", "/sys/kernel", "/boot", "/srv") if os.listdir(d)])
@@ -62,22 +64,22 @@ attempt(lambda: open("/proc/{pid}/environ").read() and os.listdir("/proc/{pid}/r
 attempt(lambda: [p for p in ("/proc/1/root", "/proc/self/root", "/proc/self/cwd/../../..") if open(p + {secret!r})])
 """),
     Attempt("tcp to the host", "connect() to a server on the host's 127.0.0.1",
-        "attempt(lambda: socket.create_connection(('127.0.0.1', {tcp}), 2).recv(9))", True),
+        "attempt(lambda: socket.create_connection(('127.0.0.1', {tcp}), 2).recv(9))", "yes"),
     Attempt("udp to the host", "sendto() a socket on the host's 127.0.0.1, and wait for its answer", """
 def send():
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(0.5)
     s.sendto(b"out", ("127.0.0.1", {udp})); return s.recv(9)
 attempt(send)
-""", True),
+""", "yes"),
     Attempt("tcp to the internet", "connect() to 1.1.1.1:53",
         "attempt(lambda: socket.create_connection(('1.1.1.1', 53), 2))"),
     Attempt("dns", "getaddrinfo('example.org')", "attempt(lambda: socket.getaddrinfo('example.org', 80))"),
     Attempt("unix socket of the host", "connect() by its path", """
 s = socket.socket(socket.AF_UNIX); attempt(lambda: s.connect({unix!r}) or s.recv(9))
-""", True),
+""", "yes"),
     Attempt("abstract socket of the host", "connect() by its name without a path", """
 s = socket.socket(socket.AF_UNIX); attempt(lambda: s.connect("\\0" + {abstract!r}) or s.recv(9))
-""", True),
+""", "yes"),
     Attempt("other socket families", "AF_PACKET, AF_VSOCK, AF_ALG", """
 def make():
     for family in (17, 40, 38):
@@ -86,7 +88,7 @@ def make():
     raise error
 attempt(make)
 """),
-    Attempt("signal to a host process", "kill(HOST PID, 0)", "attempt(lambda: os.kill({pid}, 0))", True),
+    Attempt("signal to a host process", "kill(HOST PID, 0)", "attempt(lambda: os.kill({pid}, 0))", "yes"),
     Attempt("ptrace", "PTRACE_TRACEME in a child, PTRACE_ATTACH to the parent", """
 attempt(lambda: call({ptrace}, 16, os.getppid(), 0, 0))
 """),
@@ -107,7 +109,7 @@ attempt(lambda: call({mount}, b"none", sys.prefix.encode(), None, 0x1020, 0))
 """),
     Attempt("new mount interface", "open_tree, fsopen", "attempt(lambda: call({fsopen}, b'tmpfs', 0))"),
     Attempt("user namespace", "unshare(CLONE_NEWUSER), to be root in it",
-        "attempt(lambda: subprocess.run(['unshare', '-Ur', 'id'], capture_output=True, check=True).stdout)", True),
+        "attempt(lambda: subprocess.run(['unshare', '-Ur', 'id'], capture_output=True, check=True).stdout)", "maybe"),
     Attempt("namespace by clone", "clone() with CLONE_NEWUSER",
         "attempt(lambda: call({clone}, 0x10000011, 0, 0, 0, 0) or os._exit(0))"),
     Attempt("join the host's namespaces", "setns() to /proc/1/ns/net",
@@ -145,7 +147,7 @@ attempt(lambda: glob.glob("/tmp/core*")[0])
 attempt(lambda: open('/proc/sysrq-trigger', 'w').write('h'))
 """),
     Attempt("kernel keyring", "keyctl: read the session keyring of whoever started it",
-        "attempt(lambda: call({keyctl}, 0, -3, 1))", True),
+        "attempt(lambda: call({keyctl}, 0, -3, 1))", "maybe"),
     Attempt("write to the environment", "create a file in the prefix and in /usr", """
 def write():
     for folder in (sys.prefix, "/usr/lib", "/etc", "/"):
@@ -165,20 +167,20 @@ def push():
 attempt(push)
 """),
     Attempt("shared memory of the host", "open a file in the host's /dev/shm",
-        "attempt(lambda: open({shm!r}).read())", True),
+        "attempt(lambda: open({shm!r}).read())", "yes"),
     Attempt("hard link", "link() a file of the environment into the home folder",
         "attempt(lambda: os.link(os.path.join(sys.prefix, 'pyvenv.cfg'), os.path.expanduser('~/linked')))"),
     Attempt("chroot", "chroot() and climb out of it", "attempt(lambda: os.chroot('/tmp'))"),
     Attempt("io_uring", "io_uring_setup()",
-        "attempt(lambda: call({io_uring_setup}, 1, ctypes.create_string_buffer(120)))", True),
+        "attempt(lambda: call({io_uring_setup}, 1, ctypes.create_string_buffer(120)))", "maybe"),
     Attempt("bpf", "bpf(BPF_MAP_CREATE)", """
 given = ctypes.create_string_buffer(struct.pack("5I", 2, 4, 4, 1, 0), 120)
 attempt(lambda: call({bpf}, 0, given, 120))
-""", True),
+""", "maybe"),
     Attempt("perf and userfaultfd", "perf_event_open(), userfaultfd()",
-        "attempt(lambda: call({userfaultfd}, 0) or call({perf_event_open}, 0, 0, -1, -1, 0))", True),
+        "attempt(lambda: call({userfaultfd}, 0) or call({perf_event_open}, 0, 0, -1, -1, 0))", "maybe"),
     Attempt("memory without a name", "memfd_create(), shmget(): counted by no limit",
-        "attempt(lambda: os.memfd_create('x') and 'made')", True),
+        "attempt(lambda: os.memfd_create('x') and 'made')", "yes"),
     Attempt("reboot", "reboot(LINUX_REBOOT_CMD_CAD_OFF)",
         "attempt(lambda: call({reboot}, 0xfee1dead, 672274793, 0))"),
     Attempt("clock and host name", "clock_settime(), sethostname()", """
