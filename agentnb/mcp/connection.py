@@ -92,6 +92,7 @@ class Connection:
         except TimeoutError:
             words = self._way.process.last_words() if self._way.process else ""
             self._trouble = f"did not start within {self._settings.start:g} s{f': {words}' if words else ''}"
+            self._trouble += '. A longer "timeout" may be set for it'
             self._owner.cancel()
         except asyncio.CancelledError:
             self._owner.cancel()

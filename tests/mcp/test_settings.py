@@ -92,7 +92,8 @@ def test_what_runs_unasked_is_said_by_tool_or_for_all() -> None:
 
 @pytest.mark.parametrize(("given", "seconds"), [(30, 30.0), (0.5, 0.5), (3600, 3600.0), (600_000, 600.0)])
 def test_a_timeout_is_seconds_unless_it_must_be_milliseconds(given: float, seconds: float) -> None:
-    assert one({"command": "x", "timeout": given}).timeout == seconds
+    server = one({"command": "x", "timeout": given})
+    assert (server.timeout, server.start) == (seconds, max(seconds, 60.0))
 
 
 def test_a_disabled_server_needs_nothing_else() -> None:
