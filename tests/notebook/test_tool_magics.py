@@ -349,7 +349,7 @@ def test_what_a_tool_says_can_do_no_harm_and_holds_no_secret(notebook: Notebook)
     for cell in ("%tool call evil", "tools.evil()", "%tool show evil", "%tool"):
         ran = notebook.run(cell)
         assert "hunter2" not in ran.everything(), cell
-        assert "[2J" not in f"{ran.text}{ran.mime('text/html')}{ran.error}", cell
+        assert "\x1b[2J" not in f"{ran.text}{ran.mime('text/html')}{ran.error}", cell
 
 
 def test_a_call_that_asks_is_refused_where_nobody_can_be_asked(add: Notebook) -> None:
