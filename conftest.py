@@ -20,6 +20,7 @@ MARKED = {
     "tests/browser": "browser",
     "tests/kernel": "kernel",
     "notebooks": "kernel",
+    "tests/notebook/test_sandbox_magics.py": "sandbox",
     "tests/sandbox/test_escapes.py": "sandbox",
     "tests/sandbox/test_sandbox_contract.py": "sandbox",
 }

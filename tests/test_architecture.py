@@ -223,6 +223,7 @@ BROAD_EXCEPTS: dict[str, int] = {
     "mcp.connection": 1,  # a transport's failures have no common name; whatever it was is said to whoever calls
     "mcp_server.calls": 1,  # a tool's failure is a result that the caller's model reads
     "models.vault": 1,  # keyrings fail in ways of their own; the file serves, or the person is told
+    "sandbox.guest": 1,  # it runs inside: whatever fails there is an answer, else who asked would wait for ever
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
     "tools.loading": 1,  # the file of a person: whatever it raises is why it cannot be loaded
     "pixels": 1,  # what Pillow raises for damaged bytes has no common name

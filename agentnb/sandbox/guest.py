@@ -47,10 +47,8 @@ class Guest:
             result = await self._do(number, request.pop("op"), request)
         except Refused as error:
             self._send({"id": number, "error": str(error)})
-        except RecursionError:
-            self._send({"id": number, "error": "nested too deeply"})
-        except (OSError, RuntimeError, ValueError, MemoryError) as error:
-            # What the system refuses, a full disk or no more processes among it.
+        except Exception as error:  # whoever asked would wait for ever
+            # Most of them are of the system: a full disk, no more processes, a file that is not there.
             named = getattr(error, "filename", None)
             said = getattr(error, "strerror", None) or str(error) or type(error).__name__
             self._send({"id": number, "error": f"{named}: {said}" if isinstance(named, str) else said})
@@ -93,25 +91,21 @@ class Guest:
         if stop is not None:
             stop.ask("Interrupted", "stopped by the person")
 
-    def do_archive(self) -> int:
+    async def do_archive(self) -> int:
         """Pack all files, to be fetched in pieces; returns the size in bytes."""
-        out = io.BytesIO()
-        with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
-            tar.add(self.home, arcname=".")
-        self._packed = out.getvalue()
+        self._packed = await asyncio.to_thread(_packed, self.home)
         return len(self._packed)
 
     def do_piece(self, offset: int, size: int) -> str:
         """A piece of what was packed."""
         return base64.b64encode(self._packed[offset : offset + size]).decode()
 
-    def do_restore(self, data: str, last: bool) -> None:
+    async def do_restore(self, data: str, last: bool) -> None:
         """Files as they were packed, piece by piece."""
         self._packed += base64.b64decode(data)
         if last:
-            with tarfile.open(fileobj=io.BytesIO(self._packed), mode="r:gz") as tar:
-                tar.extractall(self.home, filter="tar")
-            self._packed = b""
+            packed, self._packed = self._packed, b""
+            await asyncio.to_thread(_unpack, packed, self.home)
 
     async def _start(self, name: str, cwd: str | None) -> Kernel:
         place = self._files.place(cwd or ".")
@@ -128,19 +122,17 @@ class Guest:
 
     async def _execute(
         self, number: int, code: str, language: str, context: str | None, seconds: float, limit: int, value: bool
-    ) -> dict[str, Any]:
+    ) -> None:
         def emit(kind: str, content: dict[str, Any]) -> None:
             self._send({"id": number, "kind": kind, "content": content})
 
         stop = self._stops[number] = Stop(seconds, limit)
         kernel = self._kernels.get(context or "")
-        fresh = False
         try:
             if language == "shell":
                 await self._shell(code, kernel, stop, emit)
-                return {"fresh": False}
+                return
             if kernel is None:
-                fresh = context is not None
                 kernel = await self._start(context or f"run-{number}", None)
                 stop.begin()
             await kernel.execute(code, stop, emit, value=value)
@@ -148,7 +140,6 @@ class Guest:
             self._stops.pop(number, None)
             if context is None and (gone := self._kernels.pop(f"run-{number}", None)):
                 await gone.end()
-        return {"fresh": fresh}
 
     async def _shell(
         self, code: str, kernel: Kernel | None, stop: Stop, emit: Callable[[str, dict[str, Any]], None]
@@ -177,6 +168,18 @@ class Guest:
         self._processes.end()
         for kernel in list(self._kernels.values()):
             await kernel.end()
+
+
+def _packed(folder: str) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz", compresslevel=1) as tar:
+        tar.add(folder, arcname=".")
+    return out.getvalue()
+
+
+def _unpack(packed: bytes, folder: str) -> None:
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
+        tar.extractall(folder, filter="tar")
 
 
 def _folder_of(kernel: Kernel | None) -> str | None:

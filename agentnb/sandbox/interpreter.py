@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import aclosing
 from pathlib import PurePosixPath
 from typing import Literal, Protocol
 
@@ -191,10 +192,11 @@ async def run(
 ) -> ToolReturn:
     """Run code, show what it gives as it comes, and give all of it for the model."""
     outputs: list[Output] = []
-    async for output in sandbox.execute(code, language, context=name, timeout=timeout):
-        outputs.append(output)
-        for block in _blocks(output):
-            call.emit(block)
+    async with aclosing(sandbox.execute(code, language, context=name, timeout=timeout)) as arriving:
+        async for output in arriving:
+            outputs.append(output)
+            for block in _blocks(output):
+                call.emit(block)
     return returned(joined(outputs))
 
 

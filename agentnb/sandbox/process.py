@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import IO
@@ -18,10 +18,13 @@ from agentnb.sandbox.channel import Channel, Died
 from agentnb.sandbox.idle import Idle
 from agentnb.sandbox.launch import Launcher
 from agentnb.sandbox.outputs import parse_output
-from agentnb.sandbox.served import PIECE, ServedFiles, ServedProcesses, parse_context
+from agentnb.sandbox.served import PIECE, ServedFiles, ServedProcesses, decoded, parse_context
 
 #: Seconds between two looks at what a sandbox uses.
 _WATCH = 0.2
+#: Every how many looks it is asked whether it answers at all, and for how many seconds it may not.
+_ASK_EVERY = 10
+_PATIENCE = 10.0
 #: Said before the first output of a context that has lost its variables.
 ANEW = "This sandbox was started anew: variables of before are gone.\n"
 
@@ -194,7 +197,7 @@ class ProcessSandbox:
         # Packed inside; out here it is never opened, only handed back.
         packed = tempfile.TemporaryFile()  # noqa: SIM115  # it lives until the next start
         for offset in range(0, min(size if isinstance(size, int) else 0, 2 * self.limits.disk), PIECE):
-            packed.write(b64decode(str(await self._channel.ask("piece", offset=offset, size=PIECE))))
+            packed.write(decoded(await self._channel.ask("piece", offset=offset, size=PIECE)))
         self._packed, before = packed, self._packed
         if before is not None:
             before.close()
@@ -208,13 +211,27 @@ class ProcessSandbox:
             await channel.close()
 
     async def _watch(self, channel: Channel) -> None:
+        watched = 0
         while channel.alive:
             await asyncio.sleep(_WATCH)
+            watched += 1
+            if watched % _ASK_EVERY == 0:
+                await self._ask_whether_it_answers(channel)
             if not channel.alive:
                 return
             # In a thread: with many processes it takes a while, and the loop must go on.
             if why := await asyncio.to_thread(self._excess, channel.pid):
                 channel.kill(why)
+
+    async def _ask_whether_it_answers(self, channel: Channel) -> None:
+        """Code inside may have stopped the program: nothing would ever end."""
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await channel.ask("contexts")
+        except TimeoutError:
+            channel.kill(f"it has not answered for {_PATIENCE:g} s")
+        except SandboxError:
+            pass  # it has ended
 
     def _excess(self, pid: int) -> str:
         """What the sandbox uses too much of, if anything."""

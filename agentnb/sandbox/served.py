@@ -33,12 +33,12 @@ class ServedFiles:
         data, size = b"", 1
         while len(data) < size:
             answer = _object(await self._ask("files.read", path=path, offset=len(data), size=min(PIECE, limit + 1)))
-            piece, size = b64decode(str(answer.get("data"))), _whole(answer.get("size"))
+            piece, size = decoded(answer.get("data")), _whole(answer.get("size"))
             if size > limit or len(data) + len(piece) > limit:
                 raise SandboxError(f"{path} has {size:,} bytes, more than the {limit:,} that are read at once.")
-            if not piece:
-                break
             data += piece
+            if len(piece) < PIECE:
+                break
         return data
 
     async def write(self, path: str, data: bytes) -> None:
@@ -81,6 +81,14 @@ class ServedProcesses:
 
     async def kill(self, pid: int) -> Process:
         return parse_process(await self._ask("processes.kill", pid=pid))
+
+
+def decoded(value: JSON) -> bytes:
+    """Bytes, from base64. Raises SandboxError for anything else."""
+    try:
+        return b64decode(value if isinstance(value, str) else "?", validate=True)
+    except ValueError:
+        raise SandboxError("The sandbox answered what makes no sense.") from None
 
 
 def parse_context(value: JSON) -> Context:

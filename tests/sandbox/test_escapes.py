@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from agentnb.errors import SandboxError
-from agentnb.sandbox import seccomp
+from agentnb.sandbox import process, seccomp
 from agentnb.sandbox.base import GIB, MIB, Execution, Limits
 from agentnb.sandbox.bwrap import Bubblewrap
 from agentnb.sandbox.launch import Local
@@ -188,7 +188,7 @@ def _answers(box: Box) -> None:
 
 ATTACKS = [
     ("fork bomb", "while True: os.fork()", "import os\nwhile True: os.fork()", {}, "ProcessLimit"),
-    ("fork bomb in a shell", ":(){ :|:& };:", ":(){ :|:& };:; sleep 60", {"language": "shell", "timeout": 1},
+    ("fork bomb in a shell", ":(){ :|:& };:", ":(){ :|:& };:; sleep 60", {"language": "shell", "timeout": 0.5},
      "Timeout"),
     ("thread bomb", "threads until there are no more", """
 import threading, time
@@ -212,11 +212,11 @@ for n in range(1000):
     ("fill /dev/shm", "write 10 GB into /dev/shm", """
 for n in range(1000): open(f"/dev/shm/f{n}", "wb").write(bytes(10_000_000))
 """, {}, "OSError"),
-    ("endless loop", "while True: pass", "while True: pass", {"timeout": 1}, "Timeout"),
+    ("endless loop", "while True: pass", "while True: pass", {"timeout": 0.5}, "Timeout"),
     ("loop that will not stop", "ignore SIGINT, then loop", """
 import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)
 while True: pass
-""", {"timeout": 1}, "Timeout"),
+""", {"timeout": 0.5}, "Timeout"),
     ("10 GB of output", "print() without end", "while True: print('x' * 100_000)", {}, "OutputLimit"),
     ("output in a shell", "yes", "yes", {"language": "shell"}, "OutputLimit"),
     ("kill everyone", "kill(-1, SIGKILL)", "import os, signal; os.kill(-1, signal.SIGKILL)", {}, "SandboxEnded"),
@@ -242,6 +242,46 @@ def test_an_attack_on_the_machine_ends_in_a_clear_result(
     if "bomb" in name:  # what it started is still there
         box.wait(lambda sandbox: sandbox.delete_context("main"))
     box.shell("rm -rf ~/* /dev/shm/*")
+
+
+def test_a_keeper_that_is_frozen_is_noticed_and_replaced(
+    box: Box, record_property: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "_PATIENCE", 0.5)
+    monkeypatch.setattr(process, "_ASK_EVERY", 1)
+    run, gap = _attack(box, "import os, signal; os.kill(os.getppid(), signal.SIGSTOP)")
+    assert run.error is not None
+    record_property(TABLE, ["freeze the keeper", "stop the program that serves the sandbox", str(run.error)[:60]])
+    assert "it has not answered for 0.5 s" in run.error.message
+    assert gap < 1
+    _answers(box)
+
+
+STARTED_AND_KILLED = """
+import asyncio, os, signal
+from agentnb.sandbox.bwrap import Bubblewrap
+from agentnb.sandbox.process import ProcessSandbox
+async def main():
+    sandbox = ProcessSandbox(Bubblewrap())
+    await sandbox.processes.start("sleep 4343")
+    print(sandbox.pid, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(main())
+"""
+
+
+def test_a_sandbox_ends_with_the_kernel_that_started_it_however_that_ends() -> None:
+    died = subprocess.run(
+        [sys.executable, "-c", STARTED_AND_KILLED], capture_output=True, text=True, check=False, timeout=60
+    )
+    pid = int(died.stdout)
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            break
+        threading.Event().wait(0.05)
+    assert not Path(f"/proc/{pid}").exists()
+    commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if os.access(path, os.R_OK)]
+    assert b"sleep\x004343\x00" not in commands
 
 
 def test_nothing_of_a_sandbox_is_left_when_it_is_closed(tmp_path: Path) -> None:

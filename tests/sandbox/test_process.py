@@ -146,3 +146,12 @@ async def test_nothing_of_an_unsafe_sandbox_is_left_either() -> None:
 
 def _ended(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
+
+
+async def test_whatever_fails_inside_is_an_answer() -> None:
+    sandbox = ProcessSandbox(Local())
+    with pytest.raises(SandboxError, match="do_nonsense"):
+        await sandbox.ask("nonsense")
+    with pytest.raises(SandboxError, match="No such file or directory"):
+        await sandbox.files.read("not/there.txt")
+    await sandbox.close()
