@@ -45,7 +45,8 @@ class Channel:
         self._why = ""
         self._complaint = b""
         self._answered = False
-        self._ready: asyncio.Future[JSON] = asyncio.get_running_loop().create_future()
+        self.loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[JSON] = self.loop.create_future()
         self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._listen())]
 
     @classmethod
@@ -85,8 +86,8 @@ class Channel:
 
     @property
     def alive(self) -> bool:
-        """Whether the program runs."""
-        return not self._tasks[0].done()
+        """Whether the program runs, and the loop that talks to it."""
+        return not (self._tasks[0].done() or self.loop.is_closed())
 
     async def ask(self, op: str, /, **given: JSON) -> JSON:
         """What the program answers to one request. Raises SandboxError."""
@@ -128,6 +129,9 @@ class Channel:
     async def close(self) -> None:
         """End the program, and everything in it."""
         self._kill()
+        if self.loop.is_closed():
+            self._launch.ended()
+            return  # what could be waited for was of a loop that is gone
         await self._process.wait()
         for task in self._tasks:
             task.cancel()

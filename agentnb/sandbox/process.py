@@ -171,6 +171,8 @@ class ProcessSandbox:
             if self._closed:
                 raise SandboxError("This sandbox is closed.")
             if self._channel is not None and self._channel.alive:
+                if self._channel.loop is not asyncio.get_running_loop():
+                    raise SandboxError("This sandbox belongs to another event loop. Open one for this loop.")
                 return self._channel
             await self._end()
             try:

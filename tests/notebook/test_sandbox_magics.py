@@ -15,9 +15,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from agentnb.notebook import sandbox_magics
+from agentnb.notebook.complete import Completer
+from agentnb.notebook.errand import wait_for
 from agentnb.notebook.extension import Extension
 from agentnb.sandbox import bwrap
 from tests.notebook.conftest import Notebook, Ran
+from tests.sandbox.conftest import jupyter_server
 
 
 @pytest.fixture(scope="module")
@@ -173,6 +176,36 @@ def test_without_bubblewrap_one_line_says_what_to_do(book: Notebook, monkeypatch
         "UsageError: bubblewrap is not installed. Install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: \
 dnf install bubblewrap). Or run it unprotected, in a plain subprocess: %%sandbox --unsafe."
     )
+
+
+def test_a_jupyter_server_runs_cells_with_the_token_of_a_variable(
+    book: Notebook, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with jupyter_server(tmp_path) as (url, token):
+        monkeypatch.setenv("LAB_TOKEN", token)
+        ran = book.run(
+            f"%%sandbox --remote {url} --token LAB_TOKEN\nprint('{token}'); open('there.txt', 'w').write('x')"
+        )
+        assert ran.error is None
+        assert token not in ran.everything()
+        assert (tmp_path / "there.txt").read_text() == "x"
+        assert book.says(f"%sandbox use --remote {url} --token LAB_TOKEN") == f"Cells and tools use {url} from now on."
+        assert "there.txt  1 bytes" in book.says("%sandbox files")
+        assert book.workspace.toolbox.all()["sandbox_run_code"].traits.approval == "ask"  # type: ignore[attr-defined]
+        said = book.fails(f"%%sandbox --remote {url} --token NO_SUCH_VARIABLE\n1")
+        assert "the token is missing or wrong. Put it into a variable: --token VARIABLE" in said
+        book.says("%sandbox use")
+        for wanted in list(book.workspace.sandboxes.all()):
+            if wanted.kind == "remote":
+                wait_for(book.workspace, lambda wanted=wanted: book.workspace.sandboxes.drop(wanted))
+    assert "does not answer" in book.fails(f"%%sandbox --remote {url}\n1")
+
+
+def test_tab_works_in_both_magics(book: Notebook) -> None:
+    completer = Completer(book.workspace)
+    assert "--network" in completer.suggest("%%sandbox --ne", "%%sandbox --ne", 0)
+    assert "download" in completer.suggest("%sandbox do", "%sandbox do", 0)
+    assert completer.suggest("%%sandbox", "pri", 1) == ()
 
 
 def test_tab_offers_verbs_options_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -295,6 +295,14 @@ def test_nothing_of_a_sandbox_is_left_when_it_is_closed(tmp_path: Path) -> None:
     assert b"sleep\x004242\x00" not in commands
 
 
+def test_with_the_network_asked_for_it_is_there(host: Host) -> None:
+    for box in started(Bubblewrap(network=True), LIMITS):
+        code = f"import socket; socket.create_connection(('127.0.0.1', {host.names['tcp']}), 2).recv(9)"
+        assert box.run(code).result == "b'welcome'"
+        # All else stays as it is.
+        assert not _said(box.run(PRELUDE + ATTEMPTS[0].code.format(**host.names))).startswith("got")
+
+
 #: Run as root in a mount namespace of its own: shows Python to everybody, also one that lives in root's home.
 OPENED = """
 set -e

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -154,4 +156,33 @@ async def test_whatever_fails_inside_is_an_answer() -> None:
         await sandbox.ask("nonsense")
     with pytest.raises(SandboxError, match="No such file or directory"):
         await sandbox.files.read("not/there.txt")
+    await sandbox.close()
+
+
+def test_a_sandbox_goes_on_where_its_loop_is_gone() -> None:
+    sandbox = ProcessSandbox(Local())
+
+    async def ask() -> str | None:
+        return (await gather(sandbox.execute("6 * 7", context="main"))).result
+
+    async def last() -> None:
+        assert await ask() == "42"
+        await sandbox.close()
+
+    assert asyncio.run(ask()) == "42"
+    asyncio.run(last())
+    with warnings.catch_warnings(action="ignore"):
+        gc.collect()  # the first loop left its pipes open
+
+
+async def test_a_sandbox_of_another_loop_says_so() -> None:
+    sandbox = ProcessSandbox(Local())
+    await sandbox.files.list()
+
+    def elsewhere() -> None:
+        with pytest.raises(SandboxError, match="belongs to another event loop"):
+            asyncio.run(sandbox.files.list())
+
+    await asyncio.to_thread(elsewhere)
+    assert await sandbox.files.list() == []
     await sandbox.close()
