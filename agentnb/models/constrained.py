@@ -7,6 +7,7 @@ held to a schema and shown examples, 0.5 billion choose one tool well and 1.5 bi
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -108,6 +109,9 @@ def decide_prompt(request: Request, *, context: int, one_tool: bool = True) -> P
         wanted = request.tool_choice
         raise UsageError(f"No tool is called {wanted!r}.{nearest(wanted, names)} There are: {', '.join(names)}.")
     reply = request.tool_choice == "auto"
+    before, turn = _divided(request.messages)
+    if reply and (named := _named(tools, turn)):
+        tools, reply = named, False
     known = [(tool, grammar_schema(tool.parameters)) for tool in tools]
     rules = [_text(message) for message in _opening(request.messages)]
     rules.append('Decide, as one JSON object. To use a tool: {"tool": NAME, "arguments": {...}}.')
@@ -118,10 +122,23 @@ def decide_prompt(request: Request, *, context: int, one_tool: bool = True) -> P
     first = [_say("system", "\n".join(rules))]
     for question, decision in _with_replies(example_turns(known), reply=reply):
         first += [_say("user", question), _say("assistant", _dump(decision))]
-    before, turn = _divided(request.messages)
     said = _fit(first, _decided(before), _decided(turn), context)
     bias = (("reply", _REPLY_BIAS),) if reply and one_tool else ()
     return Prompt(said, union_schema(tools, reply=reply), bias, decides=True)
+
+
+def _named(tools: Sequence[ToolSpec], turn: Sequence[Message]) -> list[ToolSpec]:
+    """The tools that a question which nothing has been done for calls by their names: `penguin-report` is meant by
+    "look into the penguin report". Names of one word may stand there by chance, and do not count.
+    """
+    if not turn or turn[0].role != "user" or any(_results(turn)):
+        return []
+    asked = f" {_spaced(read_text(turn[0].content))} "
+    return [tool for tool in tools if " " in (name := _spaced(tool.name)) and f" {name} " in asked]
+
+
+def _spaced(text: str) -> str:
+    return " ".join(re.findall(r"[^\W_]+", text.lower()))
 
 
 def output_prompt(request: Request, step: Step, *, context: int, one_tool: bool = True) -> Prompt:

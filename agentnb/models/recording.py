@@ -27,7 +27,7 @@ Mask: TypeAlias = Callable[[str], str]
 
 _VERSION = 1
 #: Characters of a text in the short form of a request.
-_LENGTH = 600
+_LENGTH = 1500
 _AS_BEFORE = "as before"
 
 

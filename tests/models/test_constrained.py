@@ -344,3 +344,32 @@ def test_between_tools_the_structured_answer_is_one_of_the_choices() -> None:
     assert prompt.decides
     assert prompt.schema is not None
     assert choices(prompt.schema) == ["weather", "final_answer"]
+
+
+REPORT = messages.ToolSpec("penguin-report", "Facts.", {"type": "object", "properties": {}})
+
+
+@pytest.mark.parametrize(
+    ("question", "named"),
+    [
+        ("Look into the penguin report.", True),
+        ("Use penguin_report, please", True),
+        ("What do penguins report?", False),
+        ("A report on the penguin", False),
+        ("What time is it now?", False),
+    ],
+)
+def test_a_question_that_names_a_tool_of_several_words_is_one_for_that_tool(question: str, named: bool) -> None:
+    prompt = decide_prompt(Request((messages.user(question),), (NOW, WEATHER, REPORT)), context=8192)
+    assert ("penguin-report" in str(prompt.schema) and "weather" not in str(prompt.schema)) == named
+    assert ("reply" not in str(prompt.schema)) == named
+
+
+def test_a_tool_that_was_named_is_not_asked_for_again_once_it_has_answered() -> None:
+    said = (
+        messages.user("Look into the penguin report."),
+        Message("assistant", (ToolCall("c1", "penguin-report"),), finish="tool_calls"),
+        Message("tool", (ToolResult("c1", "penguin-report", (Text("…"),)),)),
+    )
+    prompt = decide_prompt(Request(said, (NOW, REPORT)), context=8192, one_tool=False)
+    assert "reply" in str(prompt.schema)

@@ -23,6 +23,11 @@ MODELS = {
     "01_first_agent": "local:qwen2.5-coder-0.5b",
     "02_tools_and_variables": "local:qwen2.5-coder-1.5b",
     "03_models_and_answers": "local:qwen2.5-coder-0.5b",
+    "05_tools_and_approval": "local:qwen2.5-coder-0.5b",
+    "06_mcp": "local:qwen2.5-coder-0.5b",
+    "07_skills": "local:qwen2.5-coder-1.5b",
+    "08_sandbox": "local:qwen2.5-coder-0.5b",
+    "09_subagents": "local:qwen2.5-coder-1.5b",
 }
 #: Makes the name under which the tests replay a cassette mean the model that is recorded into it.
 RECORDING = """

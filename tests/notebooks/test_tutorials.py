@@ -45,9 +45,10 @@ def said(exchange: Exchange) -> list[JSONObject]:
 
 
 def numbers(text: str) -> set[str]:
-    """The numbers in a text, with commas between thousands and without."""
+    """The numbers in a text, with commas between thousands and without, and 5.0 also as 5."""
     whole = re.sub(r"(?<=\d),(?=\d{3}\b)", "", text)
-    return set(re.findall(r"\d+(?:\.\d+)?", text) + re.findall(r"\d+(?:\.\d+)?", whole))
+    found = re.findall(r"\d+(?:\.\d+)?", text) + re.findall(r"\d+(?:\.\d+)?", whole)
+    return {*found, *(number.removesuffix(".0") for number in found)}
 
 
 @pytest.mark.parametrize("path", [*TUTORIALS, *CASSETTES], ids=lambda path: path.name)
