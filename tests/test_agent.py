@@ -124,7 +124,7 @@ async def test_an_unknown_tool_names_the_nearest() -> None:
 async def test_arguments_that_do_not_fit_are_an_error_result_and_nothing_runs(arguments: str) -> None:
     ran: list[int] = []
 
-    def note(a: int, b: int) -> int:  # noqa: ARG001  # part of its schema
+    def note(a: int, b: int) -> int:  # part of its schema
         """Note it."""
         ran.append(a)
         return a

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import struct
+from asyncio.subprocess import PIPE, Process, SubprocessStreamProtocol
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
@@ -37,8 +38,9 @@ class _Call:
 class Channel:
     """A running program. It answers many requests at once; when it ends, each of them raises Died."""
 
-    def __init__(self, process: asyncio.subprocess.Process, launch: Launch) -> None:
+    def __init__(self, process: Process, transport: asyncio.SubprocessTransport, launch: Launch) -> None:
         self._process = process
+        self._transport = transport
         self._launch = launch
         self._calls: dict[int, _Call] = {}
         self._number = 0
@@ -52,12 +54,15 @@ class Channel:
     @classmethod
     async def open(cls, launch: Launch) -> Channel:
         """Start the program, and wait until it answers. Raises Died."""
+        loop = asyncio.get_running_loop()
         try:
-            process = await asyncio.create_subprocess_exec(
+            # What `create_subprocess_exec` does, but with the transport: only it closes pipes that others hold open.
+            transport, protocol = await loop.subprocess_exec(
+                lambda: SubprocessStreamProtocol(1 << 16, loop),
                 *launch.argv,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                stdin=PIPE,
+                stdout=PIPE,
+                stderr=PIPE,
                 env=dict(launch.env),
                 pass_fds=launch.fds,
                 cwd="/",
@@ -67,7 +72,7 @@ class Channel:
         except OSError as error:
             launch.ended()
             raise Died(f"{launch.argv[0]} does not start ({error.strerror or error}).") from None
-        channel = cls(process, launch)
+        channel = cls(Process(transport, protocol, loop), transport, launch)
         try:
             await channel._write(launch.payload)
             await asyncio.wait_for(asyncio.shield(channel._ready), _START)
@@ -136,10 +141,8 @@ class Channel:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-            with contextlib.suppress(OSError):
-                await self._process.stdin.wait_closed()
+        self._transport.close()
+        await asyncio.sleep(0)  # its pipes are closed in the loop's next round
         if self._ready.done():
             self._ready.exception()
 

@@ -27,7 +27,7 @@ class Page:
     def __init__(self) -> None:
         self.text = ""
 
-    def show(self, data: object, metadata: object, *, display_id: str, update: bool) -> None:  # noqa: ARG002  # its names
+    def show(self, data: object, metadata: object, *, display_id: str, update: bool) -> None:  # its names
         raise AssertionError("text needs no displays")
 
     def write(self, text: str) -> None:

@@ -207,7 +207,7 @@ async def test_a_class_the_user_taught_is_shown_the_way_it_was_taught(call: Call
     class Taught(Point): ...
 
     @to_blocks.register(Taught)
-    def blocks(value: Taught, budget: int = 0) -> tuple[Text, ...]:  # noqa: ARG001
+    def blocks(value: Taught, budget: int = 0) -> tuple[Text, ...]:
         return (Text(f"point at {value.x}"),)
 
     @tool
