@@ -70,7 +70,7 @@ class Workspace(Lineup):
             lambda: self.models.http,
             environ=environ,
             hidden=self.key_variables,
-            more=(Delegate(),),
+            more=(Delegate.within(environ),),
         )
         self.mcp = McpHub(
             self.background,

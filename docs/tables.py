@@ -1,7 +1,7 @@
-"""Writes the tables of docs/MODELS.md from the code, so that the two cannot drift apart.
+"""Writes the tables of docs/MODELS.md and docs/TOOLS.md from the code, so that the two cannot drift apart.
 
 Run it after changing a provider, an option, a magic or a message: `python -m docs.tables`. With `--check` it only says
-whether the page is up to date. A table stands between `<!-- NAME -->` and `<!-- end -->`.
+whether the pages are up to date. A table stands between `<!-- NAME -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from agentnb import messages
@@ -24,14 +24,20 @@ from agentnb.models.dialects import DIALECTS
 from agentnb.models.options import Options, Thinking
 from agentnb.models.providers import Provider, load_providers
 from agentnb.models.wire import WireCache
-from agentnb.notebook import orders
+from agentnb.notebook import openapi_verb, orders, sandbox_magics, tool_magics
+from agentnb.notebook.browser_magics import BrowserMagics
 from agentnb.notebook.credential_magics import CredentialMagics
+from agentnb.notebook.mcp_magics import McpMagics
 from agentnb.notebook.model_magics import ModelMagics
+from agentnb.notebook.options import usage
+from agentnb.notebook.sandbox_magics import SandboxMagics
+from agentnb.notebook.skill_magics import SkillMagics
 from agentnb.notebook.usage_magics import UsageMagics
+from agentnb.tools.base import traits
 from agentnb.workspace import Workspace
 from docs import mistakes
 
-TARGET = Path(__file__).with_name("MODELS.md")
+TARGETS = tuple(Path(__file__).with_name(name) for name in ("MODELS.md", "TOOLS.md"))
 #: A table with its name, and where it ends.
 _MARKED = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _CALLED = {
@@ -180,18 +186,51 @@ def _size(size: int) -> str:
 
 
 def magics() -> str:
-    """What the magics say of themselves."""
-    return "\n".join(f"```text\n{text.strip()}\n```\n" for text in (orders.help_text(), *_help()))
+    """What the magics for models say of themselves."""
+    return _texts(
+        [
+            orders.help_text(),
+            *map(_help, ((ModelMagics, "model"), (CredentialMagics, "credential"), (UsageMagics, "usage"))),
+        ]
+    )
 
 
-def _help() -> Iterator[str]:
+def tools() -> str:
+    """What the magics for tools say of themselves."""
+    asked = ((McpMagics, "mcp"), (SkillMagics, "skill"), (SandboxMagics, "sandbox"), (BrowserMagics, "browser"))
+    service = usage("%tool openapi SPEC", "[options]", openapi_verb.OPTIONS)
+    sandbox_cell = usage("%%sandbox", "[options]", sandbox_magics.OPTIONS)
+    return _texts([tool_magics.help_text(), service, *map(_help, asked), sandbox_cell])
+
+
+def _texts(texts: Iterable[str]) -> str:
+    return "\n".join(f"```text\n{text.strip()}\n```\n" for text in texts)
+
+
+def _help(asked: tuple[type, str]) -> str:
+    kind, magic = asked
     workspace = Workspace(environ={})
-    for kind, magic in ((ModelMagics, "model"), (CredentialMagics, "credential"), (UsageMagics, "usage")):
-        said = io.StringIO()
-        with contextlib.redirect_stdout(said):
-            getattr(kind(None, workspace), magic)("--help")  # type: ignore[arg-type]  # help asks no shell
-        yield said.getvalue()
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        getattr(kind(None, workspace), magic)("--help")
     workspace.close()
+    return said.getvalue()
+
+
+def builtins() -> str:
+    """The built-in tools: what each does, and whether it asks."""
+    workspace = Workspace(environ={})
+    rows = []
+    for each in workspace.builtins.known():
+        spec = each.spec({})
+        properties = spec.parameters["properties"]
+        assert isinstance(properties, dict)
+        call = f"`{each.name}({', '.join(properties)})`"
+        rows.append((call, traits(each).approval, spec.description.partition("\n")[0].partition(". ")[0].rstrip(".")))
+    workspace.close()
+    return table(
+        ("tool", "asks", "what it does"), [(call, asks.replace("always", ""), does) for call, asks, does in rows]
+    )
 
 
 def errors() -> str:
@@ -208,7 +247,7 @@ def errors() -> str:
 
 
 TABLES: Mapping[str, Callable[[], str]] = {
-    each.__name__: each for each in (providers, options, thinking, structured, media, errors, magics)
+    each.__name__: each for each in (providers, options, thinking, structured, media, errors, magics, builtins, tools)
 }
 
 
@@ -219,14 +258,16 @@ def render(page: str) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Write the tables, or with --check compare them; the exit status."""
-    page = TARGET.read_text(encoding="utf-8")
-    fresh = render(page)
-    if "--check" not in arguments:
-        TARGET.write_text(fresh, encoding="utf-8")
-    elif fresh != page:
-        sys.stderr.write("docs/MODELS.md is stale. Run: .venv/bin/python -m docs.tables\n")
-        return 1
-    return 0
+    stale = 0
+    for target in TARGETS:
+        page = target.read_text(encoding="utf-8")
+        fresh = render(page)
+        if "--check" not in arguments:
+            target.write_text(fresh, encoding="utf-8")
+        elif fresh != page:
+            sys.stderr.write(f"docs/{target.name} is stale. Run: .venv/bin/python -m docs.tables\n")
+            stale = 1
+    return stale
 
 
 if __name__ == "__main__":

@@ -11,15 +11,16 @@ from pathlib import Path
 import pytest
 
 from agentnb import config
-from agentnb.notebook import credential_magics, model_magics, orders
+from agentnb.notebook import credential_magics, mcp_magics, model_magics, openapi_verb, orders, sandbox_magics
 from docs import tables
 from tests.test_architecture import modules, places
 
 ROOT = Path(__file__).parents[1]
 GUIDE = ROOT / "docs" / "MODELS.md"
+GUIDES = (GUIDE, ROOT / "docs" / "TOOLS.md")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-#: Written on a command line of other programs.
-OTHERS = {"--nbval", "--strict"}
+#: Written on a command line of other programs, and words of `%tool` that take no value.
+OTHERS = {"--nbval", "--strict", "--notebook", "--yes"}
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
@@ -29,12 +30,14 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 
 def test_the_tables_of_the_guide_are_fresh() -> None:
-    page = GUIDE.read_text("utf-8")
-    assert tables.render(page) == page, "run: .venv/bin/python -m docs.tables"
+    for guide in GUIDES:
+        page = guide.read_text("utf-8")
+        assert tables.render(page) == page, "run: .venv/bin/python -m docs.tables"
 
 
 def test_every_table_has_its_place() -> None:
-    assert re.findall(r"^<!-- (?!end)(\w+) -->$", GUIDE.read_text("utf-8"), re.MULTILINE) == list(tables.TABLES)
+    pages = "".join(guide.read_text("utf-8") for guide in GUIDES)
+    assert re.findall(r"^<!-- (?!end)(\w+) -->$", pages, re.MULTILINE) == list(tables.TABLES)
 
 
 def test_a_stale_table_is_told(
@@ -42,7 +45,7 @@ def test_a_stale_table_is_told(
 ) -> None:
     page = tmp_path / "MODELS.md"
     page.write_text("before\n<!-- structured -->\nold\n<!-- end -->\nafter\n", "utf-8")
-    monkeypatch.setattr(tables, "TARGET", page)
+    monkeypatch.setattr(tables, "TARGETS", (page,))
     assert tables.main(["--check"]) == 1
     assert "stale" in capsys.readouterr().err
     assert tables.main([]) == 0
@@ -52,7 +55,8 @@ def test_a_stale_table_is_told(
 
 @pages
 def test_every_option_that_is_named_exists(page: Path) -> None:
-    options = (*orders.OPTIONS, *model_magics.ADD_OPTIONS, *credential_magics.ADD_OPTIONS)
+    magics = (orders.OPTIONS, model_magics.ADD_OPTIONS, credential_magics.ADD_OPTIONS, mcp_magics.ADD_OPTIONS)
+    options = [option for each in (*magics, openapi_verb.OPTIONS, sandbox_magics.OPTIONS) for option in each]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text("utf-8")))
     assert named - {f"--{option.name}" for option in options} - OTHERS == set()
 
@@ -60,7 +64,7 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
 def test_every_variable_of_ours_is_in_the_guide_and_no_other() -> None:
     variable = re.compile(r"AGENTNB_[A-Z_]+")
     used = {name for module in modules().values() for name in variable.findall(module.path.read_text("utf-8"))}
-    assert set(variable.findall(GUIDE.read_text("utf-8"))) == used
+    assert {name for guide in GUIDES for name in variable.findall(guide.read_text("utf-8"))} == used
 
 
 def test_the_settings_of_the_guide_are_all_there_are(tmp_path: Path) -> None:

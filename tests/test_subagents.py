@@ -135,6 +135,11 @@ async def test_nesting_is_bounded_and_each_is_one_deeper() -> None:
     assert "no tool 'delegate' to hand on" in given(two.messages)[0]
 
 
+@pytest.mark.parametrize(("value", "deep"), [("1", 1), ("true", 1), ("", 3), ("0", 3)])
+def test_the_environment_may_forbid_nesting(value: str, deep: int) -> None:
+    assert Delegate.within({"DISABLE_NESTED_DELEGATE": value}).max_depth == deep
+
+
 async def test_only_the_variables_that_are_named_are_seen_and_what_is_made_comes_back() -> None:
     seen: dict[str, list[str]] = {}
 

@@ -39,6 +39,11 @@ class Delegate:
     parallel: bool = True
     traits: Traits = _TRAITS
 
+    @classmethod
+    def within(cls, environ: Mapping[str, str]) -> Delegate:
+        """As the environment wants it: with `DISABLE_NESTED_DELEGATE`, who was handed a task hands on none."""
+        return cls(1) if environ.get("DISABLE_NESTED_DELEGATE", "").strip() not in ("", "0", "false") else cls()
+
     def over(self, scope: Mapping[str, Tool]) -> Delegate:
         """The same, told of the tools that it can hand on."""
         return replace(self, scope=scope)
