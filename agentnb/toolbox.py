@@ -162,8 +162,9 @@ class Toolbox:
         chosen = {}
         for name, toolset in list(self._sources.toolsets.items()):
             members = [each.enabled for each in found if each.toolset == name]
-            off = _all_of(name) in self._disabled or (members and not any(members))
-            if not off if wanted is None else name in wanted:
+            # What is known already need not run for that: a server that was idle is started by a call of its tools.
+            needed = not members and _all_of(name) not in self._disabled
+            if needed if wanted is None else name in wanted:
                 chosen[name] = toolset
         outcomes = await asyncio.gather(*(each.ready() for each in chosen.values()), return_exceptions=True)
         for name, outcome in zip(chosen, outcomes, strict=True):

@@ -263,6 +263,13 @@ def test_a_toolset_that_cannot_start_is_named_and_is_left_alone_once_it_is_off()
     anyio.run(toolbox.ready)
 
 
+def test_a_toolset_whose_tools_are_known_is_not_started_for_a_run() -> None:
+    toolbox = box()
+    toolbox.add_toolset(Broken("web", ["search"]))  # idle: its first call would start it
+    anyio.run(toolbox.ready)
+    assert list(toolbox.enabled()) == ["search"]
+
+
 def test_one_of_a_toolset_that_is_off_can_be_on_and_new_ones_are_off() -> None:
     toolbox = box()
     server = Server("clock", ["alarm", "now"])
