@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agentnb import config
 from agentnb.errors import UsageError
-from agentnb.render.terminal import clean
+from agentnb.render.terminal import clean, visible
 from agentnb.tools import loading
 from agentnb.tools.base import traits
 from agentnb.tools.bundle import format_bundle, read_bundle
@@ -115,8 +115,8 @@ def _kept(workspace: Workspace, name: str) -> tuple[ToolConfig, str]:
 
 
 def _warnings(replaces: bool, source: str) -> str:
-    hides = clean(source) != source.replace("\r\n", "\n")
-    said = ["replaces the one you have saved"] * replaces + ["holds characters that are not shown: beware"] * hides
+    hides = visible(source) != source.replace("\r\n", "\n")
+    said = ["replaces the one you have saved"] * replaces + ["holds characters that nobody sees: beware"] * hides
     return f" ({'; '.join(said)})" if said else ""
 
 
@@ -136,7 +136,7 @@ def import_(workspace: Workspace, line: str, say: Callable[[str], object]) -> st
         raise UsageError(f"{path} holds no function.")
     if "--yes" not in given:
         for each, source in bundle.tools:
-            say(workspace.mask(f"── {each.name}{_warnings(each.name in kept, source)} {'─' * 40}\n{clean(source)}"))
+            say(workspace.mask(f"── {each.name}{_warnings(each.name in kept, source)} {'─' * 40}\n{visible(source)}"))
         return f"Nothing was run, and nothing kept. If you trust this code: %tool import {files[0]} --yes"
     shelf(workspace).save(bundle.tools)
     return load(workspace, " ".join(names))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from agentnb.messages import JSON, Audio, Content, Data, File, Image, Text, ToolCall
-from agentnb.render.terminal import clean, clip, one_line
+from agentnb.render.terminal import clean, clip, one_line, visible
 from agentnb.transcript import ToolRun
 
 #: Characters kept of arguments, of output and of a result.
@@ -40,8 +40,8 @@ def pretty(call: ToolCall) -> str:
         lines = (
             f"{name}: {v if isinstance(v, str) else json.dumps(v, ensure_ascii=False)}" for name, v in given.items()
         )
-        return clip("\n".join(lines), LIMIT)
-    return clip(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False), LIMIT)
+        return clip(visible("\n".join(lines)), LIMIT)
+    return clip(visible(given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)), LIMIT)
 
 
 def words(content: Iterable[Content]) -> str:

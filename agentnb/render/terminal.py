@@ -13,6 +13,11 @@ _ESCAPE = r"\x1b[ -/]*[0-~]?"
 _STRAY = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 _CONTROL = re.compile(f"{_STRING}|{_CSI}|{_ESCAPE}|{_STRAY}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# All of these, and what takes no room or none that is seen: soft hyphens, marks of direction, fillers, tags.
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164"
+    r"\ufeff\uffa0\ufff9-\ufffb\ufffe\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
+)
 _UNFINISHED = re.compile(r"(?:\x1b[\]PX^_][^\x07\n]{0,4096}|\x1b\[[0-?]{0,64}[ -/]{0,8}|\x1b[ -/]{0,8}|\r)\Z")
 
 
@@ -22,6 +27,19 @@ def clean(text: str) -> str:
         # A progress bar writes its line over and over: the last state of each line is what a reader saw.
         text = "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in text.replace("\r\n", "\n").split("\n"))
     return _LONE_SURROGATE.sub("\ufffd", _CONTROL.sub("", text))
+
+
+def visible(text: str) -> str:
+    """`text` with a sign in the place of each character that is not seen: `␛`, `␍`, `⟨U+202E⟩`.
+
+    For what a person decides about: `clean` leaves out what a terminal would, and Python or a shell still runs it.
+    """
+    return _UNSEEN.sub(_sign, text.replace("\r\n", "\n"))
+
+
+def _sign(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    return chr(0x2400 + code) if code < 0x20 else f"⟨U+{code:04X}⟩"
 
 
 class Stripper:

@@ -213,7 +213,8 @@ def test_code_of_a_bundle_cannot_hide_from_the_terminal(add: Notebook) -> None:
     Path("tools.json").write_text(json.dumps(bundle))
     shown = add.says("%tool import tools.json")
     assert "\x1b" not in shown
-    assert "(holds characters that are not shown: beware)" in shown
+    assert "(holds characters that nobody sees: beware)" in shown
+    assert "import os␛[2K␍# harmless" in shown
 
 
 # Calls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agentnb.render.terminal import Stripper, clean, clip, one_line
+from agentnb.render.terminal import Stripper, clean, clip, one_line, visible
 
 
 @pytest.mark.parametrize(
@@ -53,6 +53,19 @@ def test_a_cut_is_visible_and_says_how_much_is_missing() -> None:
 def test_one_line_has_no_line_feed_and_no_control() -> None:
     assert one_line("a\n  b\x1b[0m\tc", 80) == "a b c"
     assert one_line("word " * 100, 20) == "word word word word…"
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("import os; os.abort()\rprint('hello')", "import os; os.abort()␍print('hello')"),  # Python runs both lines
+        ("echo hi \x1b]0;rm -rf ~;\x07", "echo hi ␛]0;rm -rf ~;␇"),  # so does a shell, with what a terminal takes
+        ("a\u202eb\u2066c\u200bd\x9b\ud800", "a⟨U+202E⟩b⟨U+2066⟩c⟨U+200B⟩d⟨U+009B⟩⟨U+D800⟩"),
+        ("one\r\n\ttwo é 漢 🙂", "one\n\ttwo é 漢 🙂"),
+    ],
+)
+def test_nothing_that_is_to_run_is_hidden_from_who_decides(raw: str, shown: str) -> None:
+    assert visible(raw) == shown
 
 
 def test_a_carriage_return_at_the_end_erases_nothing() -> None:

@@ -10,7 +10,7 @@ from agentnb.messages import JSON
 from agentnb.notebook.asking.fields import Field, read_fields
 from agentnb.notebook.asking.view import as_text, merged, offered
 from agentnb.render import calls
-from agentnb.render.terminal import clean, clip
+from agentnb.render.terminal import clean, clip, visible
 from agentnb.tools.base import Choice, Question, Reply
 
 #: Characters of a body, and of a value that stands in a prompt.
@@ -57,7 +57,7 @@ def letters(choices: Sequence[Choice]) -> dict[str, Choice]:
 
 
 def _shown(question: Question) -> str:
-    body = "\n".join(clean(calls.named(block)).rstrip("\n") for block in question.body)
+    body = "\n".join(visible(calls.named(block)).rstrip("\n") for block in question.body)
     inner = "".join(f"  {line}\n" for line in clip(body, _SHOWN).splitlines())
     return f"? {clean(question.title)}\n{inner}"
 

@@ -9,7 +9,7 @@ from agentnb.notebook.asking.fields import read_fields
 from agentnb.notebook.asking.view import as_text
 from agentnb.render import calls, cards
 from agentnb.render.cards import Section
-from agentnb.render.terminal import clip, one_line
+from agentnb.render.terminal import clip, one_line, visible
 from agentnb.tools.base import Question, Reply
 
 _SIGNS = {"primary": ("✓", cards.GREEN), "plain": ("✓", cards.GREEN), "danger": ("✗", cards.RED)}
@@ -37,7 +37,7 @@ def open_question(question: Question, words: str) -> dict[str, object]:
 
 
 def _sections(question: Question, reply: Reply | None) -> Iterator[Section]:
-    yield Section("asked", calls.words(Text(calls.named(block) + "\n") for block in question.body))
+    yield Section("asked", calls.words(Text(visible(calls.named(block)) + "\n") for block in question.body))
     if reply is None:
         return
     if reply.values is not None:
@@ -50,7 +50,7 @@ def _values(question: Question, values: dict[str, JSON]) -> str:
     before = question.values or {}
     secret = {each.name for each in read_fields(question.fields, question.values) if each.kind == "secret"}
     lines = [
-        f"{name}: {_HIDDEN if name in secret else as_text(value)}"
+        f"{name}: {_HIDDEN if name in secret else visible(as_text(value))}"
         for name, value in values.items()
         if name not in before or before[name] != value
     ]

@@ -10,7 +10,7 @@ from agentnb.masking import masked
 from agentnb.messages import JSON, Content, Data, Image, JSONObject, Text
 from agentnb.notebook.asking.fields import Field, read_fields
 from agentnb.render import calls
-from agentnb.render.terminal import clean, clip
+from agentnb.render.terminal import clean, clip, visible
 from agentnb.tools.base import Choice, Question, Reply
 
 #: Characters of one text, and bytes of one picture, that a question shows.
@@ -89,15 +89,15 @@ def _body(body: tuple[Content, ...], mask: Callable[[str], str]) -> Iterator[JSO
             case Text(text=text):
                 yield {
                     "kind": "diff" if is_diff(text) else "text",
-                    "text": mask(clip(clean(text), _SHOWN)).rstrip("\n"),
+                    "text": mask(clip(visible(text), _SHOWN)).rstrip("\n"),
                 }
             case Data(value=value):
-                yield {"kind": "text", "text": mask(clip(clean(as_text(value)), _SHOWN))}
+                yield {"kind": "text", "text": mask(clip(visible(as_text(value)), _SHOWN))}
             case Image(data=data, media_type=of, alt=alt) if data and of in _PICTURES and len(data) <= _PICTURE:
                 encoded = base64.b64encode(data).decode("ascii")
                 yield {"kind": "image", "src": f"data:{of};base64,{encoded}", "text": mask(clean(alt))}
             case _:
-                yield {"kind": "text", "text": mask(clean(calls.named(block)))}
+                yield {"kind": "text", "text": mask(visible(calls.named(block)))}
 
 
 def _field(field: Field, values: Mapping[str, JSON], mask: Callable[[str], str]) -> JSONObject:

@@ -60,7 +60,7 @@ class Person:
 def test_a_letter_or_a_word_answers(line: str, choice: str) -> None:
     person = Person(line)
     assert ask(ASKED, person.terminal()) == Reply(choice)
-    assert person.written == "? Allow save?\n  path = a\n"
+    assert person.written == "? Allow save?\n  path = a␛[2J\n"
     assert person.prompts == [
         "[a]pprove, [e]dit arguments, [d]eny, always in this [s]ession, always in this [n]otebook? "
     ]

@@ -28,7 +28,7 @@ def test_blocks_are_shown_as_what_they_are() -> None:
     shown = view(Question("Look", body))["body"]
     assert shown == [
         {"kind": "diff", "text": "--- a\n+++ b\n+new"},
-        {"kind": "text", "text": "x = 1"},
+        {"kind": "text", "text": "x␛[31m = 1"},
         {"kind": "text", "text": '{\n  "a": 1\n}'},
         {"kind": "image", "src": "data:image/png;base64,cG5n", "text": ""},
         {"kind": "text", "text": "[audio/wav, 4 bytes]"},
