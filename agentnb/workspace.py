@@ -181,19 +181,8 @@ class Workspace(Lineup):
         Raises UsageError for a tool that there is not.
         """
         tools = self.toolbox.pick([name])
-        agent = Agent(
-            UsualModel(lambda: self.capped(self.model), self.model_name),
-            tools=tools,
-            cards=self.cards,
-            namespace=self.namespace,
-            runner=runner,
-            hooks=self.hooks,
-            policy=self.policy,
-            asker=asker,
-            approve=approve,
-            models=lambda wanted: self.capped(self.open_model(wanted)),
-            model_names=(self.model_name, *self.models.names()),
-        )
+        usual = UsualModel(lambda: self.model, self.model_name)
+        agent = self.agent(model=usual, tools=tools, runner=runner, asker=asker, approve=approve)
         called = tools[0].name
         return self._started(called, "", lambda run_id: agent.call(called, arguments, run_id=run_id), cell)
 
