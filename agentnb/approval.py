@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from agentnb.errors import ToolError, UsageError, nearest
-from agentnb.messages import Content, JSONObject, Text, ToolCall
+from agentnb.messages import JSONObject, ToolCall
 from agentnb.models.private_files import locked, write_private
-from agentnb.tools.base import Approval, Asker, Choice, Previewing, Question, Reply, Tool, ToolContext, traits
+from agentnb.tools.base import Approval, Asker, Choice, Question, Reply, Tool, ToolContext, traits
+from agentnb.tools.consent import APPROVE, DENY, previewed
 
 #: What a run does with a call that wants asking: ask, run it, refuse it, or stop the run until somebody decides.
 Mode: TypeAlias = Literal["ask", "auto", "never", "pause"]
@@ -23,9 +24,9 @@ APPROVALS: tuple[Approval, ...] = get_args(Approval)
 MODES: tuple[Mode, ...] = get_args(Mode)
 
 _CHOICES = (
-    Choice("approve", "Approve", "primary"),
+    APPROVE,
     Choice("edit", "Edit arguments", fields=True),
-    Choice("deny", "Deny", "danger", reason=True),
+    DENY,
     Choice("session", "Always in this session"),
     Choice("notebook", "Always in this notebook"),
 )
@@ -137,10 +138,10 @@ class Gate:
         mode: Mode = "ask",
         decided: Mapping[str, Reply] | None = None,
     ) -> None:
-        self.asker = asker
+        self.asker = _Consenting(asker) if asker is not None and mode == "auto" else asker
         self._policy = policy or Policy()
         self._mode = mode
-        self._decided = decided or {}
+        self._decided = dict(decided or {})
         self._one = asyncio.Lock()
 
     def wants_asking(self, tool: Tool) -> bool:
@@ -155,12 +156,16 @@ class Gate:
         """What the person decides about a call. Raises ToolError where it must not run, Paused where it must wait."""
         if isinstance(tool, Checking):
             tool.check(arguments, context)
-        reply = self._decided.get(call.id)
+        reply = self._decided.pop(call.id, None)
         if reply is None:
             if self._mode == "pause":
                 raise Paused
             return await self._asked(tool, arguments, context)
         return self._read(reply, tool, arguments)
+
+    def settle(self) -> None:
+        """Forget what was decided before: it was about calls that are answered now, and a model chooses its ids."""
+        self._decided.clear()
 
     async def _asked(self, tool: Tool, arguments: JSONObject, context: ToolContext) -> Passed:
         # One at a time: what was answered about one call ("always") may settle those that wait behind it.
@@ -188,16 +193,23 @@ class Gate:
         raise ToolError(f"the person did not allow this call of {tool.name}.{reason}")
 
 
+class _Consenting:
+    """Somebody who is asked everything but for approval, which they have given beforehand."""
+
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    async def ask(self, question: Question) -> Reply | None:
+        """As the person answers, or would."""
+        approves = any(choice.id == APPROVE.id for choice in question.choices)
+        return Reply(APPROVE.id) if approves else await self._asker.ask(question)
+
+
 async def _question(tool: Tool, arguments: JSONObject, context: ToolContext) -> Question:
     """What the person is shown: what the call would do, as well as the tool can say it."""
-    body = await tool.preview(arguments, context) if isinstance(tool, Previewing) else _shown(arguments)
+    body = await previewed(tool, arguments, context)
     schema = dict(tool.spec(context.namespace).parameters)
     return Question(f"Allow {tool.name}?", body, schema, arguments, _CHOICES)
-
-
-def _shown(arguments: JSONObject) -> tuple[Content, ...]:
-    lines = (f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in arguments.items())
-    return (Text("\n".join(lines) or "(no arguments)"),)
 
 
 def decisions(given: Mapping[str, Reply | str | bool]) -> dict[str, Reply]:

@@ -81,6 +81,7 @@ class Calling:
             for task in tasks:  # not `running`: where one lane has failed, it is done, and the others go on
                 task.cancel()
             await asyncio.gather(running, *tasks, return_exceptions=True)
+            self._gate.settle()
 
     async def _lane(self, calls: Sequence[ToolCall], cut: str | None, put: Callable[[Event], None]) -> None:
         for call in calls:

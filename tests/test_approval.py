@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -224,6 +225,32 @@ async def test_calls_that_nobody_decided_about_pause_the_run_again() -> None:
     assert given(done.messages) == ["up", "up"]
     assert done.text == "Done."
     assert [m.role for m in done.messages] == ["user", "assistant", "tool", "assistant"]
+
+
+async def test_a_decision_holds_for_the_call_that_was_seen_and_not_for_a_later_one_of_its_id() -> None:
+    tool = Launch()
+    seen = call("launch", where="moon")
+    paused = await Agent(FakeModel(seen), tools=[tool], approve="pause", namespace={}).run("Go")
+    [asked] = unanswered(paused.messages)
+    later = replace(call("launch", where="sun"), id=asked.id)
+    agent = Agent(FakeModel(later, "Done."), tools=[tool], approve="pause", namespace={})
+    again = await agent.resume(paused, {asked.id: True})
+    assert tool.ran == [{"where": "moon"}]
+    assert again.transcript.outcome == "paused"
+
+
+async def test_a_decision_that_was_not_needed_is_not_kept_for_later() -> None:
+    tool, policy = Launch(), Policy()
+    both = [call("launch", where="moon"), call("launch", where="mars")]
+    paused = await Agent(FakeModel(both), tools=[tool], approve="pause", namespace={}, policy=policy).run("Go")
+    moon, mars = unanswered(paused.messages)
+    policy.remember("test-launch", "always")
+    other = Launch()
+    other.name, other.traits = "other", Traits("test-other", "test", "ask")
+    later = replace(call("other", where="sun"), id=mars.id)
+    agent = Agent(FakeModel(later), tools=[tool, other], approve="pause", namespace={}, policy=policy)
+    await agent.resume(paused, {moon.id: True, mars.id: True})
+    assert (len(tool.ran), other.ran) == (2, [])
 
 
 async def test_what_needs_no_decision_runs_before_a_pause() -> None:

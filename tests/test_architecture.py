@@ -61,7 +61,7 @@ ledger
 paused
 
 models.formatting: files < forms results < .
-tools: capture definitions docstrings hints naming references schema < bundle fitting < arguments results < function \
+tools: capture consent definitions docstrings hints naming references schema < bundle fitting < arguments results < function \
   < loading sourcing < saved
 interrupts
 jobs

@@ -14,7 +14,8 @@ from agentnb.messages import JSON, Content, Data, JSONObject, Text, ToolSpec
 from agentnb.skills.skill import Skill
 from agentnb.skills.steps import PLACEHOLDER, PREVIOUS, InferenceStep, Step, ToolStep, inputs
 from agentnb.skills.tool import description, tool_name
-from agentnb.tools.base import Approval, Subtask, Tool, ToolContext, ToolReturn, Traits, traits
+from agentnb.tools.base import Approval, Question, Subtask, Tool, ToolContext, ToolReturn, Traits, traits
+from agentnb.tools.consent import APPROVE, DENY, previewed
 from agentnb.tools.naming import original
 
 #: What the person said of a tool, by its id; None where nothing.
@@ -107,7 +108,10 @@ class _Running:
         schemas = properties if isinstance(properties, dict) else {}
         arguments = {name: self._argument(value, schemas.get(name)) for name, value in step.arguments.items()}
         try:
+            await self._allow(tool, step, arguments)
             out = await tool.call(arguments, self.tool_context)
+        except StepFailed:
+            raise
         except ToolError as error:
             raise self._failed(tool, str(error)) from None
         except Exception as error:  # a tool may raise anything; what the model reads must name the step
@@ -116,6 +120,19 @@ class _Running:
         if out.is_error:
             raise self._failed(tool, result.text.removeprefix("Error: "))
         return result
+
+    async def _allow(self, tool: Tool, step: ToolStep, arguments: JSONObject) -> None:
+        """Ask about a call into which a result goes: nobody could see it when the skill was allowed."""
+        asker = self.tool_context.asker
+        if asker is None or not _takes_result(step) or self.surroundings.approval(tool) != "ask":
+            return
+        body = await previewed(tool, arguments, self.tool_context)
+        reply = await asker.ask(Question(f"Allow {tool.name}, step {self.number}?", body, choices=(APPROVE, DENY)))
+        if reply is None or reply.choice != APPROVE.id:
+            reason = f" They said: {reply.reason}" if reply and reply.reason else ""
+            raise StepFailed(
+                self.number, "STEP_TOOL_NOT_ALLOWED", f"the person did not allow this call of {tool.name}.{reason}"
+            )
 
     async def inference(self, step: InferenceStep) -> _Result:
         prompt = PLACEHOLDER.sub(lambda found: self._filled(found[1]), step.prompt)
@@ -173,6 +190,12 @@ class _Running:
         return StepFailed(self.number, "STEP_INPUT_MISSING", f"it needs {key!r}; {why}.")
 
 
+def _takes_result(step: ToolStep) -> bool:
+    """Whether the result of the step before is among the arguments."""
+    texts = [value for value in step.arguments.values() if isinstance(value, str)]
+    return any(text == PREVIOUS or PREVIOUS in PLACEHOLDER.findall(text) for text in texts)
+
+
 def _result(out: ToolReturn) -> _Result:
     text = _text(out.content)
     match out.content:
@@ -212,10 +235,14 @@ class WorkflowTool:
     @property
     def traits(self) -> Traits:
         """The strictest approval of the tools that its steps call."""
+        return Traits(self.skill.id, "skills", self._approval(self.skill))
+
+    def _approval(self, skill: Skill) -> Approval:
         around = self._surroundings()
-        tools = [around.find(step.target) for step in self.skill.steps if isinstance(step, ToolStep)]
-        words = [around.approval(tool) for tool in tools if tool is not None and not _is_workflow(tool)]
-        return Traits(self.skill.id, "skills", max(words, key=_ORDER.index, default="always"))
+        tools = [around.find(step.target) for step in skill.steps if isinstance(step, ToolStep)]
+        # One that is not there yet, of a server that is not started, may be one that asks.
+        words = ["ask" if tool is None else around.approval(tool) for tool in tools if not _is_workflow(tool)]
+        return max(words, key=_ORDER.index, default="always")
 
     def spec(self, _: MutableMapping[str, object]) -> ToolSpec:
         """Name, description, and what the steps take: as the skill says, or as its steps show."""
@@ -233,14 +260,19 @@ class WorkflowTool:
             skill = await asyncio.to_thread(self.skill.again)
         except UsageError as error:
             raise ToolError(f"the skill {self.skill.name!r} cannot be run. {error}") from None
+        if skill.steps != self.skill.steps and self._approval(skill) != "always":
+            raise ToolError(
+                f"the steps of {self.skill.name!r} have changed since it was loaded, and they need a person's word. "
+                f"It was not run. The person can load it anew: %skill load {skill.folder}"
+            )
         around = self._surroundings()
         # One that calls another could go round for ever.
         tools = {name: tool for name, tool in around.tools.items() if not _is_workflow(tool)}
         return await execute_skill(skill, arguments, replace(around, tools=tools), context)
 
 
-def _is_workflow(tool: Tool) -> bool:
-    return isinstance(original(tool), WorkflowTool)
+def _is_workflow(tool: Tool | None) -> bool:
+    return tool is not None and isinstance(original(tool), WorkflowTool)
 
 
 def _shown(step: Step) -> str:

@@ -11,14 +11,14 @@ import pytest
 from agentnb import messages
 from agentnb.errors import ConnectionFailed, StepFailed, ToolError
 from agentnb.messages import JSON, Data, JSONObject, Text, ToolSpec
-from agentnb.skills.skill import Skill
+from agentnb.skills.skill import Skill, read_skill
 from agentnb.skills.steps import read_steps
 from agentnb.skills.workflow import Surroundings, WorkflowTool, execute_skill
-from agentnb.tools.base import Approval, Subtask, Tool, ToolReturn, traits
+from agentnb.tools.base import Approval, Question, Reply, Subtask, Tool, ToolReturn, traits
 from agentnb.tools.function import tool
 from agentnb.tools.naming import renamed
 from agentnb.transcript import Transcript
-from tests.skills.conftest import FakeTool, context
+from tests.skills.conftest import FakeTool, Make, context
 
 pytestmark = pytest.mark.anyio
 
@@ -239,3 +239,57 @@ async def test_a_workflow_does_not_call_itself_nor_another() -> None:
         assert traits(made).approval == "always"
         with pytest.raises(StepFailed, match="STEP_TOOL_NOT_FOUND"):
             await made.call({}, context())
+
+
+class Person:
+    """Answers every question so, and remembers them."""
+
+    def __init__(self, choice: str) -> None:
+        self.choice = choice
+        self.asked: list[Question] = []
+
+    async def ask(self, question: Question) -> Reply | None:
+        self.asked.append(question)
+        return Reply(self.choice, reason="No.")
+
+
+async def test_what_a_model_writes_for_a_tool_that_asks_is_seen_before_it_runs() -> None:
+    shell, infer = FakeTool("shell", approval="ask"), Asked("rm -rf ~")
+    around = Surroundings({"shell": shell}, infer=infer)
+    skill = _skill(_ask("Tidy up."), _tool("shell", command="{prev_result}"))
+    person = Person("deny")
+    with pytest.raises(StepFailed, match=r"did not allow this call of shell. They said: No\."):
+        await execute_skill(skill, {}, around, context(asker=person))
+    assert shell.calls == []
+    assert [(each.title, each.body) for each in person.asked] == [
+        ("Allow shell, step 2?", (Text('command = "rm -rf ~"'),))
+    ]
+    await execute_skill(skill, {}, around, context(asker=Person("approve")))
+    assert shell.calls == [{"command": "rm -rf ~"}]
+
+
+async def test_a_call_that_was_seen_whole_is_not_asked_about_again() -> None:
+    shell, person = FakeTool("shell", approval="ask"), Person("deny")
+    skill = _skill(_tool("shell", command="{words}"))
+    await execute_skill(skill, {"words": "ls"}, Surroundings({"shell": shell}), context(asker=person))
+    assert (shell.calls, person.asked) == ([{"command": "ls"}], [])
+
+
+def test_a_tool_that_is_not_there_yet_may_be_one_that_asks() -> None:
+    assert traits(_workflow(_skill(_tool("of-a-server")))).approval == "ask"
+
+
+async def test_steps_that_were_changed_behind_the_persons_back_do_not_run(make: Make) -> None:
+    steps = "\n  steps:\n    - {type: tool, target: %s, args_mapping: {command: ls}}"
+    folder = make("flow", metadata=steps % "look")
+    look, shell = FakeTool("look"), FakeTool("shell", approval="ask")
+    made = _workflow(read_skill(folder), look, shell)
+    assert traits(made).approval == "always"
+    document = folder / "SKILL.md"
+    document.write_text(document.read_text().replace("target: look", "target: shell"))
+    with pytest.raises(ToolError, match="have changed since it was loaded"):
+        await made.call({}, context())
+    assert (look.calls, shell.calls) == ([], [])
+    document.write_text(document.read_text().replace("target: shell", "target: look").replace("ls", "pwd"))
+    await made.call({}, context())
+    assert look.calls == [{"command": "pwd"}]
