@@ -39,6 +39,13 @@ class LoopThread:
                 self._thread.start()
             return self._loop
 
+    async def do(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """What `work` gives, done on this loop, whatever loop asks; a wait that is cancelled cancels it there."""
+        loop = self.loop
+        if asyncio.get_running_loop() is loop:
+            return await work()
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
+
     def close(self) -> None:
         """Stop the loop and its thread; what still runs there is cancelled first."""
         with self._lock:

@@ -155,6 +155,30 @@ def test_a_job_that_is_stopped_before_it_starts_never_runs(background: LoopThrea
     assert not ran.is_set()
 
 
+def test_any_loop_may_have_something_done_on_this_one_and_a_cancelled_wait_cancels_it(background: LoopThread) -> None:
+    cancelled = threading.Event()
+
+    async def where() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    async def hang() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def elsewhere() -> bool:
+        there = await background.do(where)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await background.do(hang)
+        return there is background.loop and there is not asyncio.get_running_loop()
+
+    assert asyncio.run(elsewhere())
+    assert cancelled.wait(5)
+    assert asyncio.run_coroutine_threadsafe(background.do(where), background.loop).result(5) is background.loop
+
+
 def test_work_that_fails_before_it_can_be_awaited_is_the_jobs_failure(background: LoopThread) -> None:
     def work() -> NoReturn:
         raise ValueError("not even begun")

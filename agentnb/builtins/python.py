@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Literal, TypeAlias
 
 from agentnb.builtins.changes import Changes, Snapshot
@@ -16,9 +17,9 @@ from agentnb.builtins.displayed import displays, open_figures, pictures
 from agentnb.builtins.execution import Code, compiled, told
 from agentnb.builtins.undo import NamespaceStep, Undo
 from agentnb.errors import ToolError, UsageError
-from agentnb.messages import Content, JSONObject, Text
+from agentnb.messages import Content, JSONObject, Text, ToolSpec
 from agentnb.prompting.budget import fence, one_line
-from agentnb.tools.base import ToolContext, ToolReturn
+from agentnb.tools.base import ToolContext, ToolReturn, Traits
 from agentnb.tools.capture import Output, captured
 from agentnb.tools.references import keep
 from agentnb.tools.results import to_return
@@ -28,6 +29,9 @@ Interpreter: TypeAlias = Callable[[str, ToolContext], Awaitable[ToolReturn]]
 #: More pictures than this of one call are not shown to the model.
 _MOST_PICTURES = 8
 _EXITS = ("exit", "quit")
+_IN_SANDBOX = """Run Python code in a sandbox and get what it prints and the value of its last expression.
+
+What it defines stays for the next call. The notebook's variables and files are not there, and usually no network."""
 
 
 class Python(BuiltIn):
@@ -53,6 +57,17 @@ class Python(BuiltIn):
         self._limits = limits
         self._numbers = itertools.count(1)
         self._kept = itertools.count(1)
+
+    @property
+    def traits(self) -> Traits:
+        """Its own in a sandbox: what was allowed there is not allowed among the variables."""
+        known = super().traits
+        return known if self._interpreter is None else replace(known, id=f"{known.id}-sandbox")
+
+    def spec(self, namespace: MutableMapping[str, object]) -> ToolSpec:
+        """What the model is told."""
+        told = super().spec(namespace)
+        return told if self._interpreter is None else replace(told, description=_IN_SANDBOX)
 
     async def run(self, context: ToolContext, code: str) -> ToolReturn:
         """Run Python code in the user's notebook and get what it prints and the value of its last expression.

@@ -159,10 +159,7 @@ class McpServer:
 
     async def on_loop(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
         """Do it on the loop that the connections live on; a cancelled wait cancels it there."""
-        loop = self._background.loop
-        if asyncio.get_running_loop() is loop:
-            return await work()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
+        return await self._background.do(work)
 
     async def _call(self, tool: str, arguments: JSONObject, underway: Underway) -> mcp_types.CallToolResult:
         connection = await self._connected()

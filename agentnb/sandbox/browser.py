@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -107,11 +107,11 @@ class Browser:
         """Where other programs reach this browser by the Chrome DevTools Protocol. Raises AgentnbError."""
         if not self.debugging:
             raise UsageError("This browser has no debugging port. Start one with Browser(debugging=True).")
-        return await self._here(self._cdp_url)
+        return await self._background.do(self._cdp_url)
 
     async def close(self) -> None:
         """Stop the browser; the next use starts a fresh one."""
-        await self._here(self._close)
+        await self._background.do(self._close)
 
     def shut(self) -> None:
         """Close it from any thread, and wait until it is closed, at most 12 s; on its own thread, only begin to."""
@@ -138,7 +138,7 @@ class Browser:
 
     async def is_private(self, address: Address) -> bool:
         """Whether a URL leads into this machine or its network."""
-        return await self._here(lambda: leads_inside(address))
+        return await self._background.do(lambda: leads_inside(address))
 
     def permit(self, url: str) -> None:
         """Let the browser reach a private address from now on. Raises ToolError for what is no URL."""
@@ -152,13 +152,7 @@ class Browser:
         self, action: str, verb: Callable[[Tabs], Awaitable[T]], *, seconds: float | None = None, looks: bool = False
     ) -> tuple[T, Seen]:
         """The same, with what the page looks like afterwards where it `looks`; one thing at a time."""
-        return await self._here(lambda: self._do(action, verb, seconds or self.patience, looks))
-
-    async def _here(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
-        loop = self._background.loop
-        if asyncio.get_running_loop() is loop:
-            return await work()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), loop))
+        return await self._background.do(lambda: self._do(action, verb, seconds or self.patience, looks))
 
     async def _do(
         self, action: str, verb: Callable[[Tabs], Awaitable[T]], seconds: float, looks: bool

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as Late
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from agentnb.errors import UsageError
 from agentnb.jobs import LoopThread
@@ -47,6 +47,9 @@ class Wanted:
         return said + (", with the network" if self.network else "") + memory
 
 
+T = TypeVar("T")
+
+
 class Sandboxes:
     """Opens sandboxes, and ends them all. `token` finds what a variable holds, for Jupyter servers."""
 
@@ -63,6 +66,10 @@ class Sandboxes:
         self._open: dict[Wanted, Sandbox] = {}
         #: What tools and cells use that say nothing else.
         self.usual = Wanted()
+
+    async def do(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
+        """What `work` does with one of them, on the loop that they live on, whatever loop asks."""
+        return await self._background.do(work)
 
     @functools.cached_property
     def unavailable(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from typing import Literal
 
 from agentnb.errors import ToolError, UsageError
@@ -20,6 +20,7 @@ from agentnb.tools.docstrings import Documentation, parse_docstring
 _PYTHON = "python"
 #: What a verb does: looks, acts within the sandbox, or writes a file outside of it.
 _Effect = Literal["looks", "acts", "writes"]
+_Verb = Callable[..., Coroutine[object, object, str | ToolReturn]]
 _VERBS: dict[str, _Effect] = {
     "health": "looks",
     "run_code": "acts",
@@ -49,9 +50,15 @@ class SandboxTool:
     parallel = False
 
     def __init__(
-        self, name: str, verb: Callable[..., Awaitable[str | ToolReturn]], effect: _Effect, safe: Callable[[], bool]
+        self,
+        name: str,
+        verb: _Verb,
+        effect: _Effect,
+        safe: Callable[[], bool],
+        sandboxes: Sandboxes | None = None,
     ) -> None:
         self.name = name
+        self._sandboxes = sandboxes
         self._verb = verb
         self._effect = effect
         self._safe = safe
@@ -90,7 +97,8 @@ class SandboxTool:
         if self._streams:
             given = {"call": context, **given}
         try:
-            done = await self._verb(**given)
+            work = functools.partial(self._verb, **given)
+            done = await (self._sandboxes.do(work) if self._sandboxes else work())
         except UsageError as error:  # there can be no sandbox here
             raise ToolError(str(error)) from error
         return done if isinstance(done, ToolReturn) else ToolReturn((Text(done),))
@@ -116,12 +124,16 @@ def interpreter_tools(
     safe: Callable[[], bool] | None = None,
     folder: HostFolder | None = None,
     prefix: str = "sandbox_",
+    sandboxes: Sandboxes | None = None,
 ) -> list[Tool]:
-    """The tools over the sandbox that `source` opens; without a `folder`, nothing is copied in or out."""
+    """The tools over the sandbox that `source` opens; without a `folder`, nothing is copied in or out.
+
+    Where `sandboxes` are given, whatever loop may call them.
+    """
     verbs = Interpreter(source, folder)
     names = [name for name in _VERBS if folder is not None or name.rpartition("_")[2] not in ("upload", "download")]
     judge = safe or (lambda: source().safe)
-    return [SandboxTool(f"{prefix}{name}", getattr(verbs, name), _VERBS[name], judge) for name in names]
+    return [SandboxTool(f"{prefix}{name}", getattr(verbs, name), _VERBS[name], judge, sandboxes) for name in names]
 
 
 class SandboxTools:
@@ -133,7 +145,9 @@ class SandboxTools:
 
     def __init__(self, sandboxes: Sandboxes, folder: HostFolder | None = None) -> None:
         self._sandboxes = sandboxes
-        self._tools = interpreter_tools(sandboxes.open, safe=lambda: sandboxes.usual.safe, folder=folder)
+        self._tools = interpreter_tools(
+            sandboxes.open, safe=lambda: sandboxes.usual.safe, folder=folder, sandboxes=sandboxes
+        )
 
     def known(self) -> Sequence[Tool]:
         """The tools."""
@@ -146,4 +160,4 @@ class SandboxTools:
 
     async def interpret(self, code: str, context: ToolContext) -> ToolReturn:
         """Run Python in a context that stays: what the built-in tool `python` does in the sandbox."""
-        return await run(self._sandboxes.open(), context, code, name=_PYTHON)
+        return await self._sandboxes.do(lambda: run(self._sandboxes.open(), context, code, name=_PYTHON))

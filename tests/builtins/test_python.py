@@ -201,6 +201,9 @@ async def test_a_sandbox_takes_the_code_instead(call: Call) -> None:
     got = await call(Python(where="sandbox", interpreter=interpreter), namespace, code="x = 1")
     assert got.text == "ran x = 1 elsewhere"
     assert namespace == {}
+    elsewhere = Python(where="sandbox", interpreter=interpreter)
+    assert elsewhere.spec({}).description.startswith("Run Python code in a sandbox")
+    assert traits(elsewhere).id == "builtin-python-sandbox", "a rule for it is none for the notebook's variables"
     with pytest.raises(UsageError, match="interpreter"):
         Python(where="sandbox")
 

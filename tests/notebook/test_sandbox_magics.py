@@ -56,6 +56,15 @@ def test_variables_stay_from_cell_to_cell_and_apart_in_contexts(book: Notebook) 
     assert book.fails("%%sandbox --context other\nx") == snapshot("SandboxError: NameError: name 'x' is not defined")
 
 
+def test_the_built_in_python_runs_there_for_an_agent(book: Notebook) -> None:
+    book.run("from agentnb import Agent, FakeModel\nfrom agentnb.models.fake import call")
+    book.run("from agentnb.builtins.python import Python\nws = %agentnb\nsecret = 'of the notebook'")
+    book.run("there = Python(where='sandbox', interpreter=ws.sandbox_tools.interpret)")
+    book.run("turns = [call('python', code='y = 6'), call('python', code='y * 7, \"secret\" in globals()'), 'ok']")
+    book.run("agent = Agent(FakeModel(*turns), tools=[there], approve='auto')")
+    assert book.says("print(agent.run_sync('x').messages[4].content[0].text)") == "(42, False)"
+
+
 def test_a_plot_is_shown_below_the_cell(book: Notebook) -> None:
     ran = book.run("%%sandbox\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()")
     assert ran.error is None
