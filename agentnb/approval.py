@@ -34,7 +34,7 @@ _NOBODY = "it needs a person's approval, and nobody can be asked here"
 
 
 class Policy:
-    """The person's rules by tool id: for as long as this kernel lives, or for the notebook.
+    """The person's rules by what tools are known by (`Traits.rule`): for as long as this kernel lives, or for the notebook.
 
     What is remembered of `notebook` is kept in the file that `file` finds. It belongs to the person, not to the
     notebook: a notebook from elsewhere brings no permissions along. Without the two it lasts as long as the kernel.
@@ -147,7 +147,7 @@ class Gate:
     def wants_asking(self, tool: Tool) -> bool:
         """Whether somebody has to decide about a call of this tool. Raises ToolError where it must not run at all."""
         tool_traits = traits(tool)
-        rule = self._policy.rule(tool_traits.id) or tool_traits.approval
+        rule = self._policy.rule(tool_traits.rule) or tool_traits.approval
         if rule == "never" or (rule == "ask" and self._mode == "never"):
             raise ToolError(f"{tool.name} is not allowed here. It was not run.")
         return rule == "ask" and self._mode != "auto"
@@ -182,7 +182,9 @@ class Gate:
             case "approve":
                 return Passed(arguments)
             case "session" | "notebook" as scope:
-                self._policy.remember(traits(tool).id, "always", scope="session" if scope == "session" else "notebook")
+                self._policy.remember(
+                    traits(tool).rule, "always", scope="session" if scope == "session" else "notebook"
+                )
                 return Passed(arguments)
             case "edit" if reply.values is not None:
                 if reply.values == arguments:

@@ -113,6 +113,17 @@ async def test_always_is_remembered_for_the_session() -> None:
     assert len(person.asked) == 1
 
 
+async def test_always_for_one_source_is_not_for_another_whose_ids_read_the_same() -> None:
+    for kind in ("mcp", "openapi"):
+        theirs, other, policy = Launch(), Launch(), Policy()
+        theirs.traits = Traits(f"{kind}-time-zone-set", "time-zone", "ask")
+        other.traits = Traits(f"{kind}-time-zone-set", "time", "ask")
+        person = Person(Reply("session"), Reply("deny"))
+        for tool in (theirs, other, theirs):
+            await Agent(FakeModel(MOON, "Done."), tools=[tool], asker=person, policy=policy, namespace={}).run("Go")
+        assert (len(theirs.ran), other.ran, len(person.asked)) == (2, [], 2)
+
+
 async def test_always_settles_the_calls_that_wait_behind_it() -> None:
     launch, person = Launch(), Person(Reply("session"))
     launch.parallel = True

@@ -109,8 +109,8 @@ def resumed(
 def _ask_again(workspace: Workspace, name: str) -> None:
     """What a person was asked about does not run unasked, even where the rule that said so ended with its kernel."""
     known = traits(workspace.toolbox.get(name).tool)
-    if workspace.policy.rule(known.id) is None and known.approval == "always":
-        workspace.policy.remember(known.id, "ask")
+    if workspace.policy.rule(known.rule) is None and known.approval == "always":
+        workspace.policy.remember(known.rule, "ask")
 
 
 def _newest(workspace: Workspace, say: Callable[[str], object]) -> PausedRun:

@@ -71,7 +71,7 @@ def _servers(workspace: Workspace) -> list[str]:
 
 def approval(workspace: Workspace, listed: Listed) -> str:
     """Whether a call of it asks first; "yours" where the person said so."""
-    rule = workspace.policy.rule(listed.id)
+    rule = workspace.policy.rule(traits(listed.tool).rule)
     return f"{rule} (yours)" if rule else traits(listed.tool).approval
 
 

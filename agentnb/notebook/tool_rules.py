@@ -9,7 +9,7 @@ from agentnb.approval import APPROVALS
 from agentnb.errors import UsageError, nearest
 from agentnb.notebook.tool_lists import approval
 from agentnb.toolbox import Listed
-from agentnb.tools.base import Approval
+from agentnb.tools.base import Approval, traits
 from agentnb.workspace import Workspace
 
 #: What takes a rule back: the tool's own holds again.
@@ -52,10 +52,10 @@ def approve(workspace: Workspace, given: Sequence[str]) -> str:
     found = _found(workspace, names[:-1] if rule or names[-1:] == [DEFAULT] else names)
     if rule:
         for each in found:
-            workspace.policy.remember(each.id, rule, scope="notebook" if _FLAG in given else "session")
+            workspace.policy.remember(traits(each.tool).rule, rule, scope="notebook" if _FLAG in given else "session")
     elif names[-1:] == [DEFAULT]:
         for each in found:
-            workspace.policy.forget(each.id)
+            workspace.policy.forget(traits(each.tool).rule)
     workspace.changed()
     kept = _kept(workspace) if rule and _FLAG in given else ""
     return "\n".join(f"{each.name}: {_said(rule) if rule else approval(workspace, each)}{kept}" for each in found)

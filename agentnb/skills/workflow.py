@@ -45,7 +45,7 @@ class Surroundings:
 
     def approval(self, tool: Tool) -> Approval:
         """Whether a tool's call needs a person's word."""
-        return self.rule(traits(tool).id) or traits(tool).approval
+        return self.rule(traits(tool).rule) or traits(tool).approval
 
 
 @dataclass(frozen=True, slots=True)

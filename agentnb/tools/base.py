@@ -171,6 +171,15 @@ class Traits:
     source: str = ""
     approval: Approval = "always"
 
+    @property
+    def rule(self) -> str:
+        """What a person's rules go by: the id, and the source where that has a dash.
+
+        Else a server `time` with a tool `zone-set` would have what was allowed to `set` of the server `time-zone`.
+        """
+        own = self.id.startswith((f"mcp-{self.source}-", f"openapi-{self.source}-"))
+        return f"({self.source}) {self.id}" if own and "-" in self.source else self.id
+
 
 class Tool(Protocol):
     """Anything a model may call. It may have `traits: Traits` as well, and be a `Previewing`."""

@@ -10,6 +10,7 @@ import pytest
 from agentnb.notebook.tool_magics import VERBS, help_text
 from agentnb.toolbox import Toolbox
 from tests.notebook.conftest import Notebook
+from tests.test_toolbox import Server
 
 ADD = "def add(a: int, b: int = 2) -> str:\n    '''Add two numbers.\n\n    More.'''\n    return str(a + b)\n"
 FILE = "def size(text: str) -> str:\n    'Say the size.'\n    return f'{len(text)} characters'\n"
@@ -119,6 +120,15 @@ def test_a_rule_may_outlive_the_kernel_where_the_notebook_is_known(
     assert "until the kernel ends" in add.says("%tool approve add ask --notebook")
     monkeypatch.setenv("JPY_SESSION_NAME", "/work/report.ipynb")
     assert "in this notebook also after a restart" in add.says("%tool approve add ask --notebook")
+
+
+def test_a_rule_holds_also_for_the_second_of_two_tools_with_one_id(add: Notebook) -> None:
+    toolbox(add).add_toolset(Server("a-b", ["c"]))
+    toolbox(add).add_toolset(Server("a", ["b-c"]))
+    assert toolbox(add).get("b-c").id == "mcp-a-b-c_2"
+    add.says("%tool approve b-c never")
+    assert add.fails("%tool call b-c") == "ToolError: b-c is not allowed here. It was not run."
+    assert add.says("%tool approve c") == "c: ask"
 
 
 def test_a_rule_holds_for_all_tools_of_a_source(add: Notebook) -> None:
