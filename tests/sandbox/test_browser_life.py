@@ -101,7 +101,7 @@ async def test_a_page_that_computes_for_ever_is_given_up_while_all_else_goes_on(
         # The loop on which all runs go answers at once meanwhile.
         for _ in range(10):
             with anyio.fail_after(1):
-                await browser._here(lambda: asyncio.sleep(0.01))
+                await browser._background.do(lambda: asyncio.sleep(0.01))
         with pytest.raises(ToolError, match="the page hung or crashed during browser_evaluate and was closed"):
             await frozen
     assert "Title: Order" in await do("navigate", url=site.url)
