@@ -34,7 +34,7 @@ _NOBODY = "it needs a person's approval, and nobody can be asked here"
 
 
 class Policy:
-    """The person's rules by what tools are known by (`Traits.rule`): for as long as this kernel lives, or for the notebook.
+    """The person's rules by what they go by (`Traits.rule`): for as long as this kernel lives, or for the notebook.
 
     What is remembered of `notebook` is kept in the file that `file` finds. It belongs to the person, not to the
     notebook: a notebook from elsewhere brings no permissions along. Without the two it lasts as long as the kernel.

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from agentnb.config import Settings
 from agentnb.errors import ConnectionFailed, StreamBroken, UsageError
 from agentnb.models.failures import broken, hung_up, named_failures, not_reached
-from agentnb.models.redirects import Sending, redirected
+from agentnb.models.redirects import Sending, followed
 from agentnb.models.routes import host_of, proxy_for, shown_to, trusted
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ class Http:
     async def _followed(self, step: Sending, limit: int) -> Fetched:
         for _ in range(_REDIRECTS + 1):
             async with self._sent(step.method, step.url, step.headers, step.body, None) as reply:
-                following = redirected(step, reply.status, reply.headers)
+                following = await followed(step, reply.status, reply.headers)
                 if following is None:
                     return Fetched(reply.status, reply.headers, await _whole(reply, host_of(step.url), limit))
             step = following

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urljoin, urlsplit
@@ -11,6 +12,8 @@ from agentnb.models.routes import host_of, leads_inside
 
 #: What another host is told as well; all else may show who we are.
 _HARMLESS = ("accept", "accept-language", "user-agent")
+#: Seconds for a name to be looked up.
+_LOOKUP = 5.0
 _ABOUT_BODY = ("content-type", "content-length", "content-encoding", "content-language")
 
 
@@ -25,6 +28,29 @@ class Sending:
 
     def __repr__(self) -> str:
         return f"Sending({self.method} {host_of(self.url)})"
+
+
+async def followed(sent: Sending, status: int, headers: Mapping[str, str]) -> Sending | None:
+    """As `redirected`, and no name of the network that stands for an address inside it is followed either."""
+    step = redirected(sent, status, headers)
+    if step is None or _origin(step.url) == _origin(sent.url):
+        return step
+    if await _resolves_inside(step.url) and not await _resolves_inside(sent.url):
+        raise ConnectionFailed(f"{host_of(sent.url)} sends to an address inside this network, which is not followed.")
+    return step
+
+
+async def _resolves_inside(url: str) -> bool:
+    """Whether a URL's host is inside by its looks, or by what its name stands for here; an unknown name is not."""
+    host = urlsplit(url).hostname or ""
+    if leads_inside(host):
+        return True
+    try:
+        async with asyncio.timeout(_LOOKUP):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None)
+    except (OSError, TimeoutError, UnicodeError):
+        return False  # a proxy may know it
+    return any(leads_inside(str(each[4][0]).partition("%")[0]) for each in found)
 
 
 def redirected(sent: Sending, status: int, headers: Mapping[str, str]) -> Sending | None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
@@ -110,7 +111,22 @@ async def test_symlinks_are_not_followed(call: Call, tree: Place) -> None:
         ("./x", "x", True),
         ("a+b.txt", "aab.txt", False),
         ("**", "a/b", True),
+        ("src/**", "src/a/b.py", True),
+        ("a*b*c", "a-b-b-c", True),
+        ("a*b*c", "a-b-c-d", False),
+        ("**/x/**/*.md", "x/y/z.md", True),
+        ("a[1].txt", "a[1].txt", True),
     ],
 )
 def test_globs_match_as_one_expects(glob: str, path: str, matches: bool) -> None:
-    assert bool(seek.translated(glob).match(path)) == matches
+    assert seek.Glob(glob).match(path) == matches
+
+
+@pytest.mark.parametrize(
+    "glob", ["*a" * 30 + "*b", "**/" * 40 + "b", "/".join(["**", "*a*"] * 20) + "/b", "*" * 500 + "b"]
+)
+def test_no_glob_takes_for_ever(glob: str) -> None:
+    path = "/".join(["a" * 100] * 40)
+    begun = time.process_time()
+    assert not seek.Glob(glob).match(path)
+    assert time.process_time() - begun < 1

@@ -96,6 +96,24 @@ async def test_the_network_does_not_lead_to_this_machine(monkeypatch: pytest.Mon
     assert "inside this network" in str(error)
 
 
+async def test_a_name_that_stands_for_this_machine_is_not_followed_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+    async def looked_up(_: object, host: str, *__: object, **___: object) -> list[object]:
+        address = {"rebound.example": "127.0.0.1", "mapped.example": "::ffff:10.0.0.1"}.get(host, "93.184.216.34")
+        return [(2, 1, 6, "", (address, 0))]
+
+    for host in ("rebound.example", "mapped.example"):
+        async with provider(_moved(f"http://{host}/admin")) as outside:
+            monkeypatch.setenv("http_proxy", outside.url)
+            with monkeypatch.context() as patched:
+                patched.setattr("asyncio.base_events.BaseEventLoop.getaddrinfo", looked_up)
+                error = await _failure("http://web.example/page")
+            assert len(outside.requests) == 1
+        assert "inside this network" in str(error)
+
+
 async def test_a_body_that_is_too_big_is_not_read_to_its_end() -> None:
     async with provider(Answer([b"x" * 60_000] * 50)) as server:
         error = await _failure(server.url, limit=100_000)
