@@ -21,6 +21,8 @@ from agentnb.tools.base import Approval, ToolContext, ToolReturn
 
 #: Lines of a file that are read where no limit is given, and characters: of all of them, and of one.
 _LINES, _ROOM, _WIDE = 2_000, 40_000, 2_000
+#: So many files that a person was asked about are remembered.
+_QUESTIONS = 64
 #: Bytes: of a file that is edited or written, of a picture, and of what is looked through to find a line.
 EDITED, _PICTURE, _SCANNED = 10_000_000, 50_000_000, 500_000_000
 
@@ -105,8 +107,9 @@ class WriteFile(BuiltIn):
     def __init__(self, folder: Folder, undo: Undo) -> None:
         self._folder = folder
         self._undo = undo
+        self._seen = _Seen()
 
-    async def run(self, context: ToolContext, path: str, content: str) -> ToolReturn:  # noqa: ARG002
+    async def run(self, context: ToolContext, path: str, content: str) -> ToolReturn:
         """Write a text file of the workspace folder: a new one, or in place of all that is in it.
 
         Args:
@@ -114,6 +117,7 @@ class WriteFile(BuiltIn):
             content: All that the file shall hold.
         """
         old, new = await asyncio.to_thread(_before, self._folder, path), _encoded(content, path)
+        self._seen.check(context, path, old)
         await asyncio.to_thread(write, self._folder, self._undo, path, old, new, self.name)
         what = "Created" if old is None else "Replaced"
         return ToolReturn((Text(f"{what} {path}: {plural(content.count(chr(10)) + 1, 'line')}, {size(len(new))}."),))
@@ -124,6 +128,7 @@ class WriteFile(BuiltIn):
         path, content = str(given["path"]), str(given["content"])
         _encoded(content, path)
         old = await asyncio.to_thread(_before, self._folder, path)
+        self._seen.note(context, path, old)
         if old is not None and _binary(old[:8_192]):
             return (Text(f"{path} is no text, {size(len(old))}; all of it would be replaced by:\n{content[:_ROOM]}"),)
         return _shown_diff(path, None if old is None else old.decode("utf-8", "replace"), content)
@@ -137,8 +142,9 @@ class EditFile(BuiltIn):
     def __init__(self, folder: Folder, undo: Undo) -> None:
         self._folder = folder
         self._undo = undo
+        self._seen = _Seen()
 
-    async def run(self, context: ToolContext, path: str, old: str, new: str, all: bool = False) -> ToolReturn:  # noqa: A002, ARG002
+    async def run(self, context: ToolContext, path: str, old: str, new: str, all: bool = False) -> ToolReturn:  # noqa: A002
         """Replace a piece of a text file of the workspace folder. Read the file first.
 
         Args:
@@ -148,6 +154,7 @@ class EditFile(BuiltIn):
             all: Replace it everywhere, however often it is there.
         """
         before, after, count = await asyncio.to_thread(self._edited, path, old, new, all)
+        self._seen.check(context, path, before)
         await asyncio.to_thread(write, self._folder, self._undo, path, before, after, self.name)
         return ToolReturn((Text(f"Edited {path}: {plural(count, 'place')} changed."),))
 
@@ -157,6 +164,7 @@ class EditFile(BuiltIn):
         path, everywhere = str(given["path"]), bool(given.get("all"))
         old, new = str(given["old"]), str(given["new"])
         before, after, _ = await asyncio.to_thread(self._edited, path, old, new, everywhere)
+        self._seen.note(context, path, before)
         return _shown_diff(path, before.decode(), after.decode())
 
     def _edited(self, path: str, old: str, new: str, everywhere: bool) -> tuple[bytes, bytes, int]:
@@ -178,6 +186,32 @@ class EditFile(BuiltIn):
         if count > 1 and not everywhere:
             raise ToolError(f"old is in {path!r} {count} times. Give more of what is around it, or all=true.")
         return before, _encoded(text.replace(old, new), path), count
+
+
+class _Seen:
+    """What files held when a person was shown what a call would change in them: it is done to that, or not at all."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], bytes] = {}
+
+    def note(self, context: ToolContext, path: str, held: bytes | None) -> None:
+        """Remember it for this call."""
+        self._held[context.call_id, path] = _digest(held)
+        while len(self._held) > _QUESTIONS:  # those that were refused
+            del self._held[next(iter(self._held))]
+
+    def check(self, context: ToolContext, path: str, holds: bytes | None) -> None:
+        """Raises ToolError where the file is another by now."""
+        seen = self._held.pop((context.call_id, path), None)
+        if seen is not None and seen != _digest(holds):
+            raise ToolError(
+                f"{path!r} was changed by something else while the person was asked, so nothing was written. "
+                "Read it again."
+            )
+
+
+def _digest(held: bytes | None) -> bytes:
+    return b"" if held is None else hashlib.sha256(held).digest()
 
 
 def _encoded(content: str, path: str) -> bytes:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from agentnb.builtins.files import EDITED, EditFile, FileStep, ReadFile, WriteFile
 from agentnb.builtins.undo import Undo
 from agentnb.errors import ToolError
-from agentnb.messages import Image, Text
+from agentnb.messages import Image, JSONObject, Text
 from agentnb.tools.base import InlineRunner, ToolContext, traits
 from tests.builtins.conftest import Call, Place
 
@@ -175,6 +176,28 @@ async def test_a_file_that_has_changed_since_is_left_alone(call: Call, place: Pl
         (place.ws / "in.txt").write_text(meanwhile)
     assert "Left in.txt alone, because it has changed since." in undo.undo()
     assert (place.ws / "in.txt").exists() == (meanwhile is not None)
+
+
+async def test_what_a_person_saves_while_they_are_asked_is_not_written_over(place: Place) -> None:
+    undo = Undo()
+    write, edit = WriteFile(place.folder, undo), EditFile(place.folder, undo)
+    written: JSONObject = {"path": "in.txt", "content": "mine\n"}
+    edited: JSONObject = {"path": "in.txt", "old": "two", "new": "2"}
+    for tool, arguments in ((write, written), (edit, edited)):
+        context = replace(CONTEXT, call_id=tool.name)
+        (place.ws / "in.txt").write_text("one\ntwo\n")
+        await tool.preview(arguments, context)
+        (place.ws / "in.txt").write_text(f"one\ntwo\nsaved before {tool.name}\n")
+        with pytest.raises(ToolError, match="while the person was asked"):
+            await tool.call(arguments, context)
+        assert (place.ws / "in.txt").read_text() == f"one\ntwo\nsaved before {tool.name}\n"
+        await tool.preview(arguments, context)
+        await tool.call(arguments, context)
+    new: JSONObject = {"path": "new.txt", "content": "x"}
+    await write.preview(new, context)
+    (place.ws / "new.txt").write_text("saved")
+    with pytest.raises(ToolError, match="while the person was asked"):
+        await write.call(new, context)
 
 
 async def test_undo_says_where_a_file_cannot_be_put_back(place: Place) -> None:
