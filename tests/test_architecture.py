@@ -197,8 +197,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "tools.schema": {"pydantic"},
 }
 
-#: The only modules of ours that are imported in a function: a script that imports agentnb must not pay for IPython.
-LATE = {"__init__": {"agentnb.notebook.extension"}}
+#: The only modules of ours that are imported in a function: a script that imports agentnb must not pay for IPython, nor
+#: a first cell for OpenAPI.
+LATE = {"__init__": {"agentnb.notebook.extension"}, "notebook.openapi_verb": {"agentnb.openapi"}}
 
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
 HEAVY = {

@@ -6,15 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from agentnb.errors import UsageError, nearest
 from agentnb.notebook import show
 from agentnb.notebook.errand import wait_for
 from agentnb.notebook.options import Option, parse, usage
-from agentnb.openapi import OpenApiTools, load
-from agentnb.openapi.documents import Source
 from agentnb.tools.base import Approval
 from agentnb.workspace import Workspace
+
+if TYPE_CHECKING:
+    from agentnb.openapi import OpenApiTools
+    from agentnb.openapi.documents import Source
 
 OPTIONS = (
     Option("name", "what the service is called here, instead of the document's title", value="NAME"),
@@ -48,6 +51,8 @@ def openapi(workspace: Workspace, line: str) -> None:
     if given in ("", "--help", "-h"):
         show.text(usage("%tool openapi", _SYNOPSIS, OPTIONS))
         return
+    from agentnb.openapi import load  # sixteen modules that a first cell need not wait for
+
     options = parse(rest, OPTIONS, "%tool openapi")
     if options.rest:
         raise UsageError(

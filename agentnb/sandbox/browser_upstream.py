@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import urllib.request
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +21,8 @@ class Upstream:
 
 def upstream(address: Address, *, secure: bool) -> Upstream | None:
     """The proxy for an address by $HTTPS_PROXY, $HTTP_PROXY, $NO_PROXY and the system's settings; None for none."""
+    import urllib.request  # it brings http.client and email along: a tenth of what `%load_ext` takes
+
     url = urllib.request.getproxies().get("https" if secure else "http")
     if not url or urllib.request.proxy_bypass(address.host):
         return None
