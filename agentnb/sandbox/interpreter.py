@@ -27,6 +27,9 @@ class HostFolder(Protocol):
     def read(self, path: str, most: int) -> bytes:
         """A file's bytes. Raises ToolError."""
 
+    def exists(self, path: str) -> bool:
+        """Whether there is something of this name. Raises ToolError."""
+
     def write(self, path: str, content: bytes) -> object:
         """Write a file. Raises ToolError."""
 
@@ -149,10 +152,26 @@ class Interpreter:
             source: A path in the sandbox.
             target: Where to put it inside the workspace folder (by its name, if not given).
         """
+        return self.copied_out(*await self.outgoing(source, target))
+
+    async def outgoing(self, source: str, target: str | None = None) -> tuple[str, bytes]:
+        """Where a file of the sandbox would be copied to, and what is in it. Raises SandboxError."""
         data = await self._source().files.read(source, _LONGEST_FILE)
-        place = target or PurePosixPath(source).name
+        return target or PurePosixPath(source).name, data
+
+    def copied_out(self, place: str, data: bytes) -> str:
+        """Write what came out of the sandbox into the workspace folder. Raises ToolError."""
         self._host().write(place, data)
         return f"{place}: {len(data):,} bytes copied out."
+
+    def described_copy(self, place: str, data: bytes) -> tuple[Content, ...]:
+        """What a person is shown before that: what is in it, and whether it replaces something. Raises ToolError."""
+        replaces = ", in the place of what is there" if self._host().exists(place) else ""
+        try:
+            content = _as_content(place, data)
+        except SandboxError:
+            content = Text("(neither text nor a picture)")
+        return Text(f"{place}, {len(data):,} bytes{replaces}:"), content
 
     async def process_exec(self, command: str, cwd: str | None = None) -> str:
         """Start a shell command in the sandbox that goes on beside other calls, such as a server.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Coroutine, MutableMapping, Sequence
-from typing import Literal
+from typing import Literal, TypeVar
 
 from agentnb.errors import ToolError, UsageError
 from agentnb.messages import Content, JSONObject, Text, ToolSpec
@@ -18,6 +19,10 @@ from agentnb.tools.docstrings import Documentation, parse_docstring
 
 #: The context in which the built-in tool `python` runs, where it runs in the sandbox.
 _PYTHON = "python"
+_DOWNLOAD = "file_system_download"
+#: So many files that a person was asked about are remembered.
+_QUESTIONS = 64
+T = TypeVar("T")
 #: What a verb does: looks, acts within the sandbox, or writes a file outside of it.
 _Effect = Literal["looks", "acts", "writes"]
 _Verb = Callable[..., Coroutine[object, object, str | ToolReturn]]
@@ -96,12 +101,14 @@ class SandboxTool:
         given = self._arguments.bind(arguments, context.namespace)[1]
         if self._streams:
             given = {"call": context, **given}
+        done = await self._done(functools.partial(self._verb, **given))
+        return done if isinstance(done, ToolReturn) else ToolReturn((Text(done),))
+
+    async def _done(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
         try:
-            work = functools.partial(self._verb, **given)
-            done = await (self._sandboxes.do(work) if self._sandboxes else work())
+            return await (self._sandboxes.do(work) if self._sandboxes else work())
         except UsageError as error:  # there can be no sandbox here
             raise ToolError(str(error)) from error
-        return done if isinstance(done, ToolReturn) else ToolReturn((Text(done),))
 
     @functools.cached_property
     def _streams(self) -> bool:
@@ -116,6 +123,38 @@ class SandboxTool:
         found = [each for each in hints.parameters(self._verb, self.name) if each.name != "call"]
         known = [each.replace(annotation=hints.resolve(each, self._verb, {}, tool=self.name)) for each in found]
         return Arguments(self.name, known, self._documentation.parameters)
+
+
+class DownloadTool(SandboxTool):
+    """Copies a file out of the sandbox: a person sees what is in it, and that is what is written."""
+
+    def __init__(
+        self, name: str, verbs: Interpreter, safe: Callable[[], bool], sandboxes: Sandboxes | None = None
+    ) -> None:
+        super().__init__(name, verbs.file_system_download, _VERBS[_DOWNLOAD], safe, sandboxes)
+        self._verbs = verbs
+        self._seen: dict[str, bytes] = {}
+
+    async def preview(self, arguments: JSONObject, context: ToolContext) -> tuple[Content, ...]:
+        """Where to, what, and whether something is replaced."""
+        place, data = await self._outgoing(arguments, context)
+        self._seen[context.call_id] = hashlib.sha256(data).digest()
+        while len(self._seen) > _QUESTIONS:  # those that were refused
+            del self._seen[next(iter(self._seen))]
+        return self._verbs.described_copy(place, data)
+
+    async def call(self, arguments: JSONObject, context: ToolContext) -> ToolReturn:
+        """Copy it. Raises ToolError, also for a file that is another than the one that was shown."""
+        place, data = await self._outgoing(arguments, context)
+        seen = self._seen.pop(context.call_id, None)
+        if seen is not None and seen != hashlib.sha256(data).digest():
+            raise ToolError(f"the file was changed while the person was asked, so {place!r} was not written. Try again")
+        return ToolReturn((Text(self._verbs.copied_out(place, data)),))
+
+    async def _outgoing(self, arguments: JSONObject, context: ToolContext) -> tuple[str, bytes]:
+        given = self._arguments.bind(arguments, context.namespace)[1]
+        source, target = given["source"], given.get("target")
+        return await self._done(lambda: self._verbs.outgoing(str(source), None if target is None else str(target)))
 
 
 def interpreter_tools(
@@ -133,7 +172,12 @@ def interpreter_tools(
     verbs = Interpreter(source, folder)
     names = [name for name in _VERBS if folder is not None or name.rpartition("_")[2] not in ("upload", "download")]
     judge = safe or (lambda: source().safe)
-    return [SandboxTool(f"{prefix}{name}", getattr(verbs, name), _VERBS[name], judge, sandboxes) for name in names]
+    return [
+        DownloadTool(prefix + name, verbs, judge, sandboxes)
+        if name == _DOWNLOAD
+        else SandboxTool(prefix + name, getattr(verbs, name), _VERBS[name], judge, sandboxes)
+        for name in names
+    ]
 
 
 class SandboxTools:

@@ -15,7 +15,7 @@ from agentnb.messages import Content, Image, JSONObject, Text
 from agentnb.sandbox.launch import Local
 from agentnb.sandbox.process import ProcessSandbox
 from agentnb.sandbox.sandboxes import Sandboxes, Wanted
-from agentnb.sandbox.tools import SandboxTools, interpreter_tools
+from agentnb.sandbox.tools import DownloadTool, SandboxTools, interpreter_tools
 from agentnb.tools.base import InlineRunner, Tool, ToolContext, ToolReturn, traits
 from tests.sandbox.conftest import Box, started
 
@@ -126,6 +126,26 @@ def test_files_go_in_and_out_of_the_workspace_folder_only(called: Called, tmp_pa
         with pytest.raises(ToolError, match="outside the workspace folder"):
             called.result("file_system_download", source="d/in.txt", target=path)
     assert (tmp_path.parent / "beside.txt").read_text() == "not yours"
+
+
+def test_what_is_copied_out_is_what_a_person_was_shown(called: Called, tmp_path: Path) -> None:
+    tool = called.tools["file_system_download"]
+    assert isinstance(tool, DownloadTool)
+    arguments: JSONObject = {"source": "made.py", "target": "setup.py"}
+    context = ToolContext(lambda _: None, {}, InlineRunner(), "call-1")
+    called.says("write_file", path="made.py", content="good = 1\n")
+    (tmp_path / "setup.py").write_text("old")
+    assert called.box.wait(lambda _: tool.preview(arguments, context)) == (
+        Text("setup.py, 9 bytes, in the place of what is there:"),
+        Text("good = 1\n"),
+    )
+    called.says("write_file", path="made.py", content="evil = 1\n")
+    with pytest.raises(ToolError, match="changed while the person was asked"):
+        called.box.wait(lambda _: tool.call(arguments, context))
+    assert (tmp_path / "setup.py").read_text() == "old"
+    called.box.wait(lambda _: tool.preview(arguments, context))
+    called.box.wait(lambda _: tool.call(arguments, context))
+    assert (tmp_path / "setup.py").read_text() == "evil = 1\n"
 
 
 def test_processes_go_on_beside_calls(called: Called) -> None:
