@@ -7,7 +7,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,10 +23,14 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | get
 
 
 class Folder:
-    """A folder that paths may not leave. `root` None is where the kernel is when a path is looked up."""
+    """A folder that paths may not leave. `root` None is where the kernel is when a path is looked up.
 
-    def __init__(self, root: Path | str | None = None) -> None:
+    `closed` are folders whose files are no tool's business, wherever they are: those that hold keys and permissions.
+    """
+
+    def __init__(self, root: Path | str | None = None, *, closed: Callable[[], Iterable[Path]] = tuple) -> None:
         self._root = None if root is None else Path(root)
+        self._closed = closed
 
     @property
     def root(self) -> Path:
@@ -45,7 +49,17 @@ class Folder:
             inside = False
         if not inside:
             raise ToolError(f"{path[:200]!r} is outside the workspace folder. Give a path inside it, relative to it.")
+        if any(Path(real).is_relative_to(each) for each in self.closed):
+            raise ToolError(
+                f"{path[:200]!r} is of agentnb itself, with keys and permissions: no tool reads or writes it"
+            )
         return Path(real)
+
+    @property
+    def closed(self) -> list[Path]:
+        """The folders that are closed, every symlink followed."""
+        found = [Path(os.path.realpath(each)) for each in self._closed()]
+        return [each for each in found if not self.root.is_relative_to(each)]
 
     def relative(self, real: Path) -> str:
         """A resolved path as it is told to a model: from the folder on, with slashes."""

@@ -59,7 +59,8 @@ class SearchFiles(BuiltIn):
         _check(pattern, regex)
         root = _directory(self._folder, path)
         order = {"pattern": pattern, "glob": glob, "regex": regex, "ignore_case": ignore_case}
-        lines, late = await self._seek({**order, "root": str(root), "most": _FINDS + 1})
+        closed = [str(each) for each in self._folder.closed]
+        lines, late = await self._seek({**order, "root": str(root), "closed": closed, "most": _FINDS + 1})
         prefix = self._folder.relative(root)
         finds = [_told(line, prefix) for line in lines]
         text = "\n".join(finds[:_FINDS]) or f"Nothing matches {pattern!r} in {glob} of {path}."
@@ -119,7 +120,7 @@ class ListFiles(BuiltIn):
 
     def _listed(self, root: Path, glob: str) -> str:
         prefix = self._folder.relative(root)
-        files = list(islice(seek.walk(str(root), glob), _FILES + 1))
+        files = list(islice(seek.walk(str(root), glob, [str(each) for each in self._folder.closed]), _FILES + 1))
         lines = []
         for relative, full in files[:_FILES]:
             with contextlib.suppress(OSError):  # gone meanwhile

@@ -9,7 +9,8 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
 #: Folders that are not looked into: they hold what others wrote.
 SKIPPED = frozenset(
@@ -49,11 +50,13 @@ def _named(part: str) -> re.Pattern[str]:
     return re.compile(first + found + (f".*{rest[-1]}" if rest else "") + r"\Z", re.S)
 
 
-def walk(root: str, glob: str) -> Iterator[tuple[str, str]]:
-    """Relative and full path of each file that matches, in order; symlinks are not followed."""
+def walk(root: str, glob: str, closed: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """Relative and full path of each file that matches, in order; symlinks are not followed, nor `closed` folders."""
     matches = Glob(glob).match
     for folder, folders, names in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in SKIPPED)
+        folders[:] = sorted(
+            name for name in folders if name not in SKIPPED and os.path.join(folder, name) not in closed
+        )
         for name in sorted(names):
             full = os.path.join(folder, name)
             relative = os.path.relpath(full, root).replace(os.sep, "/")
@@ -61,11 +64,11 @@ def walk(root: str, glob: str) -> Iterator[tuple[str, str]]:
                 yield relative, full
 
 
-def _found(order: dict[str, str], most: int) -> Iterator[dict[str, object]]:
+def _found(order: dict[str, Any], most: int) -> Iterator[dict[str, object]]:
     flags = re.I if order["ignore_case"] else 0
     search = re.compile(order["pattern"] if order["regex"] else re.escape(order["pattern"]), flags).search
     count = 0
-    for relative, full in walk(order["root"], order["glob"]):
+    for relative, full in walk(order["root"], order["glob"], order["closed"]):
         for number, line in _lines(full):
             if not (match := search(line)):
                 continue

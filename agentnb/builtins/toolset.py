@@ -15,6 +15,7 @@ from agentnb.builtins.inspection import Inspect
 from agentnb.builtins.python import Python
 from agentnb.builtins.search import ListFiles, SearchFiles
 from agentnb.builtins.undo import Undo
+from agentnb.config import home
 from agentnb.models.http import Http
 from agentnb.tools.base import Tool
 
@@ -36,7 +37,7 @@ class Builtins:
         more: Sequence[Tool] = (),
     ) -> None:
         """`root` is the workspace folder, `hidden` names the variables that hold keys, `more` are further tools."""
-        self.folder = Folder(root)
+        self.folder = Folder(root, closed=lambda: [home(environ)])
         self.undo = Undo()
         self._tools: tuple[Tool, ...] = (
             Python(self.undo),

@@ -14,8 +14,10 @@ from agentnb.builtins.bash import Bash
 from agentnb.builtins.files import EditFile, ReadFile, WriteFile
 from agentnb.builtins.folder import Folder
 from agentnb.builtins.search import ListFiles, SearchFiles
+from agentnb.builtins.toolset import Builtins
 from agentnb.builtins.undo import Undo
 from agentnb.errors import ToolError
+from agentnb.models.http import Http
 from tests.builtins.conftest import Call, Place
 
 pytestmark = pytest.mark.anyio
@@ -96,6 +98,30 @@ async def test_no_search_and_no_list_leads_out(
         with pytest.raises(ToolError):
             await call(tool, path=path, **arguments)
         assert "secret" not in (await call(tool, **arguments)).text.replace("'secret'", "")
+
+
+async def test_no_tool_sees_agentnbs_own_folder_where_the_workspace_is_all_of_the_home(
+    call: Call, place: Place
+) -> None:
+    home = place.ws / ".config" / "agentnb"
+    home.mkdir(parents=True)
+    (home / "secrets.json").write_text("the key")
+    (home / "approvals.json").write_text("{}")
+    (place.ws / "way").symlink_to(home)
+    tools = Builtins(place.ws, Http, environ={"AGENTNB_HOME": str(home)})
+    by_name = {tool.name: tool for tool in tools.known()}
+    for path in (".config/agentnb/secrets.json", "way/secrets.json", str(home / "secrets.json")):
+        with pytest.raises(ToolError, match="of agentnb itself"):
+            await call(by_name["read_file"], path=path)
+    with pytest.raises(ToolError, match="of agentnb itself"):
+        await call(by_name["write_file"], path=".config/agentnb/approvals.json", content='{"all": "always"}')
+    with pytest.raises(ToolError, match="of agentnb itself"):
+        await call(by_name["search_files"], path="way", pattern="key")
+    assert "secrets" not in (await call(by_name["search_files"], pattern="the key")).text
+    assert "secrets" not in (await call(by_name["list_files"])).text
+    assert (await call(by_name["read_file"], path="in.txt")).text
+    # A workspace in there, for once, is one.
+    assert Folder(home / "deep", closed=lambda: [home]).resolve("x") == home / "deep" / "x"
 
 
 @pytest.mark.parametrize("path", ["in.txt", "./in.txt", "sub/../in.txt", "{ws}/in.txt", "inside", "folder/in.txt"])
