@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from agentnb.errors import ToolError
@@ -14,6 +14,12 @@ _LOCAL = ("about:blank", "data:")
 _PORTS = {"http": 80, "https": 443}
 _BARE = re.compile(r"[\w.-]+(:\d+)?([/?#].*)?")
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: Private as well, though no list of Python 3.11 says so: IPv4 in other clothes, local translation, what was site-local
+#: once, and the protocol assignments, where some clouds keep what their machines may know.
+_MORE = (
+    *map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")),
+    IPv4Network("192.0.0.0/24"),
+)
 _SHOWN = 200
 
 
@@ -58,7 +64,7 @@ def is_private(address: str) -> bool:
     except ValueError:
         return True
     inner = _inner(found) if isinstance(found, IPv6Address) else found
-    return not inner.is_global or inner.is_multicast
+    return not inner.is_global or inner.is_multicast or any(inner in each for each in _MORE)
 
 
 def is_private_name(host: str) -> bool:

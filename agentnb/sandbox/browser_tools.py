@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from pathlib import Path
 
 from agentnb.errors import ToolError
 from agentnb.messages import Content, Image, JSONObject, Text, ToolSpec
+from agentnb.render.terminal import visible
 from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_address import Address, parse_address, shown
 from agentnb.sandbox.browser_snapshot import clean
@@ -33,8 +33,8 @@ class VerbTool:
         self.traits = Traits(f"browser-{verb.name}", "browser", verb.approval)
         self._browser = browser
         self._verb = verb
-        #: Private places that the person saw before allowing a call.
-        self._previewed: deque[tuple[str, tuple[str, int]]] = deque(maxlen=50)
+        #: The private place that the person saw before allowing a call; of a call that was refused nothing is kept.
+        self._previewed: tuple[str, tuple[str, int]] | None = None
 
     def __repr__(self) -> str:
         return f"<tool {self.name}>"
@@ -50,12 +50,13 @@ class VerbTool:
     async def preview(self, arguments: JSONObject, context: ToolContext) -> tuple[Content, ...]:
         """What the call would do and where. Raises ToolError for a call that cannot work."""
         values = self._bound(arguments, context)
+        self._previewed = None
         lines = [f"{name} = {_value(value)}" for name, value in values.items()]
         if (address := _address(values)) is not None:
-            lines = [f"Open {shown(clean(address.url))}"]
+            lines = [f"Open {visible(address.url)}"]  # all of it: what goes out may be in its end
             if await self._browser.is_private(address):
                 lines.append(f"{address.host}:{address.port} is an address of this machine or of its own network.")
-                self._previewed.append((context.call_id, address.place))
+                self._previewed = (context.call_id, address.place)
         else:
             lines += filter(None, (self._browser.described(str(values[name])) for name in _REFS if name in values))
             lines += [f"on {shown(clean(url))}"] if (url := self._browser.url) else []
@@ -79,7 +80,7 @@ class VerbTool:
         """A private address is opened where the person has seen it: before the call, or now."""
         if address.place in self._browser.allowed or not await self._browser.is_private(address):
             return
-        if not (context.call_id and (context.call_id, address.place) in self._previewed):
+        if not (context.call_id and (context.call_id, address.place) == self._previewed):
             reply = await context.asker.ask(_question(address)) if context.asker else None
             if reply is None or reply.choice != "open":
                 reason = f" They said: {reply.reason}" if reply and reply.reason else ""
@@ -87,6 +88,7 @@ class VerbTool:
                     f"{address.host}:{address.port} is a private address, and nobody allowed it.{reason} "
                     "A person can: browser.open(url), or Browser(allow=[url])."
                 )
+        self._previewed = None
         self._browser.permit(address.url)
 
     def _bound(self, arguments: JSONObject, context: ToolContext) -> dict[str, object]:
@@ -114,7 +116,7 @@ def _question(address: Address) -> Question:
 
 
 def _value(value: object) -> str:
-    return clean(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return visible(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _returned(said: Said, seen: str = "") -> ToolReturn:

@@ -61,6 +61,11 @@ def test_nonsense_is_refused(url: str) -> None:
         "::ffff:a00:1",
         "64:ff9b::7f00:1",
         "2002:7f00:1::",
+        "::127.0.0.1",
+        "::ffff:0:127.0.0.1",
+        "64:ff9b:1::7f00:1",
+        "fec0::1",
+        "192.0.0.192",
         "nonsense",
     ],
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import pytest
 
 from agentnb.agent import Agent
 from agentnb.errors import ToolError
-from agentnb.messages import Image, Text, ToolResult
+from agentnb.messages import Image, JSONObject, Text, ToolResult
 from agentnb.models.base import Request
 from agentnb.models.fake import FakeModel, call
 from agentnb.sandbox.browser import Browser
@@ -91,6 +92,24 @@ async def test_arguments_that_do_not_fit_are_refused_before_a_browser_starts() -
 async def test_code_is_shown_before_it_runs() -> None:
     shown = await named(Browser(), "browser_evaluate").preview({"expression": "1 +\n1"}, context())
     assert shown == (Text("expression = 1 +\n1"),)
+
+
+async def test_nothing_of_code_or_of_an_address_is_left_out_for_a_person() -> None:
+    browser = Browser()
+    shown = await named(browser, "browser_evaluate").preview({"expression": "// harmless\rsteal()"}, context())
+    assert shown == (Text("expression = // harmless␍steal()"),)
+    url = f"https://1.1.1.1/{'a' * 300}?secret=1"
+    assert await named(browser, "browser_navigate").preview({"url": url}, context()) == (Text(f"Open {url}"),)
+
+
+async def test_what_was_shown_of_one_call_allows_no_later_call_of_its_id() -> None:
+    navigate = named(Browser(), "browser_navigate")
+    inside: JSONObject = {"url": "http://127.0.0.1:9/"}
+    first = replace(context(), call_id="1")
+    await navigate.preview(inside, first)  # and refused
+    await navigate.preview({"url": "https://1.1.1.1/"}, replace(context(), call_id="2"))
+    with pytest.raises(ToolError, match="nobody allowed it"):
+        await navigate.call(inside, first)
 
 
 @pytest.mark.browser
