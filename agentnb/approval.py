@@ -138,7 +138,7 @@ class Gate:
         mode: Mode = "ask",
         decided: Mapping[str, Reply] | None = None,
     ) -> None:
-        self.asker = _Consenting(asker) if asker is not None and mode == "auto" else asker
+        self.asker = _Consenting(asker) if mode == "auto" else asker
         self._policy = policy or Policy()
         self._mode = mode
         self._decided = dict(decided or {})
@@ -196,15 +196,17 @@ class Gate:
 
 
 class _Consenting:
-    """Somebody who is asked everything but for approval, which they have given beforehand."""
+    """Somebody, or nobody, who is asked everything but for approval, which was given beforehand."""
 
-    def __init__(self, asker: Asker) -> None:
+    def __init__(self, asker: Asker | None) -> None:
         self._asker = asker
 
     async def ask(self, question: Question) -> Reply | None:
         """As the person answers, or would."""
         approves = any(choice.id == APPROVE.id for choice in question.choices)
-        return Reply(APPROVE.id) if approves else await self._asker.ask(question)
+        if approves:
+            return Reply(APPROVE.id)
+        return await self._asker.ask(question) if self._asker else None
 
 
 async def _question(tool: Tool, arguments: JSONObject, context: ToolContext) -> Question:

@@ -14,7 +14,7 @@ from agentnb.errors import RequestRefused
 from agentnb.messages import Message, Text, ToolResult
 from agentnb.models.fake import Turn, call
 from agentnb.requests import table
-from agentnb.tools.base import ToolContext, ToolReturn, Traits
+from agentnb.tools.base import Question, Reply, ToolContext, ToolReturn, Traits
 from agentnb.tools.function import tool
 from agentnb.transcript import ToolRun, Transcript, fold
 
@@ -105,6 +105,36 @@ async def test_what_cannot_be_handed_on_is_a_result_that_says_why(arguments: dic
     [text] = given(result.messages)
     assert text.startswith("Error: ")
     assert said in text
+
+
+class Person:
+    """Answers every question so, and remembers them."""
+
+    def __init__(self, choice: str) -> None:
+        self.choice = choice
+        self.asked: list[Question] = []
+
+    async def ask(self, question: Question) -> Reply | None:
+        self.asked.append(question)
+        return Reply(self.choice)
+
+
+LEAK = "https://leak.example/x.png?what=secret"
+
+
+@pytest.mark.parametrize("image", [LEAK, "there"])
+async def test_a_person_sees_the_address_of_a_picture_before_it_is_sent_for(image: str) -> None:
+    for person, approve, sent in (
+        (None, "ask", False),
+        (Person("deny"), "ask", False),
+        (Person("approve"), "ask", True),
+        (None, "auto", True),
+    ):
+        model = script(Plan=[call("delegate", task="Look", images=[image]), "."], Look="Seen.")
+        agent = Agent(model, tools=[Delegate()], namespace={"there": LEAK}, asker=person, approve=approve)
+        [said] = given((await agent.run("Plan it")).messages)
+        assert said == ("Seen." if sent else f"Error: nobody allowed to send for {LEAK}.")
+        assert all(each.body == (Text(LEAK),) for each in (person.asked if person else []))
 
 
 async def test_a_failure_of_the_other_is_a_result_and_the_run_goes_on() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from agentnb.errors import AgentnbError, PromptError, ToolError, nearest
 from agentnb.messages import JSON, Block, JSONObject, Message, Text, ToolSpec
 from agentnb.prompting.media import to_media
-from agentnb.tools.base import Spawner, Subtask, Tool, ToolContext, ToolReturn, Traits
+from agentnb.tools.base import Question, Spawner, Subtask, Tool, ToolContext, ToolReturn, Traits
+from agentnb.tools.consent import APPROVE, DENY
 
 NAME = "delegate"
 #: How deep runs may be nested: the one a person started is 0.
@@ -20,6 +21,8 @@ _ABOUT = (
 )
 #: Where an argument has had several names, all of them are understood.
 _SPELLINGS = {"model_id": "model", "tool_names": "tools", "tool_ids": "tools"}
+#: How an address on the network begins.
+_FAR = ("https://", "http://")
 _TRAITS = Traits("builtin-delegate", "built-in")
 _ARGUMENTS = ("model", "tools", "task", "context", "images", "variables")
 
@@ -77,7 +80,9 @@ class Delegate:
             raise ToolError("no other agent can be started from here.")
         if spawner.depth >= self.max_depth:
             raise ToolError(f"agents may be nested {self.max_depth} deep, no deeper. Do it yourself.")
-        subtask = self._subtask(_read(arguments), spawner, context.namespace)
+        given = _read(arguments)
+        await _allow(_names(given, "images") or (), context)
+        subtask = self._subtask(given, spawner, context.namespace)
         try:
             done = await spawner.run(subtask)
         except ToolError:
@@ -155,6 +160,22 @@ def _model(asked: JSON, spawner: Spawner) -> str | None:
     return str(asked)
 
 
+async def _allow(images: Sequence[str], context: ToolContext) -> None:
+    """Ask about pictures that are to be sent for: what a model puts into an address leaves the machine with it.
+
+    Raises ToolError where the person does not allow it, or nobody can be asked.
+    """
+    meant = [context.namespace.get(each, each) for each in images]
+    addresses = [each for each in meant if isinstance(each, str) and each.lower().startswith(_FAR)]
+    if not addresses:
+        return
+    question = Question("Allow delegate to send for pictures?", (Text("\n".join(addresses)),), choices=(APPROVE, DENY))
+    reply = await context.asker.ask(question) if context.asker else None
+    if reply is None or reply.choice != APPROVE.id:
+        said = f" They said: {reply.reason}" if reply and reply.reason else ""
+        raise ToolError(f"nobody allowed to send for {', '.join(addresses)[:200]}.{said}")
+
+
 def _images(sources: Sequence[str], namespace: MutableMapping[str, object]) -> list[Block]:
     out: list[Block] = []
     for source in sources:
@@ -167,7 +188,7 @@ def _images(sources: Sequence[str], namespace: MutableMapping[str, object]) -> l
 
 def _inside(source: str) -> str | Path:
     """An address, or a file below the notebook's folder. Raises ToolError for one elsewhere."""
-    if source.startswith(("https://", "http://", "data:")):
+    if source.lower().startswith((*_FAR, "data:")):
         return source
     here = Path.cwd().resolve()
     path = (here / source).resolve()

@@ -210,7 +210,10 @@ def _at(reference: str, root: JSONObject) -> JSONObject:
 
 
 def _bound(value: JSON) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    try:
+        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    except OverflowError:  # a bound that no number reaches
+        return None
 
 
 def _plain(value: JSON) -> str:

@@ -109,6 +109,12 @@ def test_words_that_mean_nothing_are_refused_with_what_would(schema: JSON, text:
     assert str(refused.value).startswith(complaint)
 
 
+def test_a_bound_that_no_number_reaches_is_none() -> None:
+    schema: JSONObject = {"properties": {"n": {"type": "integer", "minimum": 10**400, "maximum": 2}}}
+    [field] = read_fields(schema)
+    assert (field.least, field.most) == (None, 2.0)
+
+
 def test_no_schema_is_no_form() -> None:
     assert read_fields(None) == ()
     assert read_fields({"type": "object"}) == ()
