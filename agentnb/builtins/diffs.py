@@ -11,6 +11,8 @@ _AROUND = 3
 _MATCHED = 3_000
 #: Lines of a diff that are shown, and characters of a line.
 _SHOWN, _WIDE = 400, 1_000
+#: What stands at the end of each mark where something is missing.
+LEFT_OUT = "left out …"
 
 
 def unified(name: str, old: str | None, new: str) -> str:
@@ -56,6 +58,11 @@ def _moved(line: str, by: int) -> str:
 
 
 def _short(lines: list[str]) -> list[str]:
-    shown = [line if len(line) <= _WIDE else f"{line[:_WIDE]}…" for line in lines[:_SHOWN]]
+    shown = [line if len(line) <= _WIDE else _cut(line) for line in lines[:_SHOWN]]
     left_out = len(lines) - len(shown)
-    return [*shown, f"… {left_out:,} more lines left out …"] if left_out else shown
+    return [*shown, f"… {left_out:,} more lines {LEFT_OUT}"] if left_out else shown
+
+
+def _cut(line: str) -> str:
+    """The two ends of a long line: what is far to the right of it is seen as well."""
+    return f"{line[: _WIDE * 3 // 4]} … {len(line) - _WIDE:,} characters {LEFT_OUT} {line[-_WIDE // 4 :]}"

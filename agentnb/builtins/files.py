@@ -8,7 +8,7 @@ import os
 from typing import BinaryIO, ClassVar
 
 from agentnb.builtins.declared import BuiltIn
-from agentnb.builtins.diffs import unified
+from agentnb.builtins.diffs import LEFT_OUT, unified
 from agentnb.builtins.folder import Folder
 from agentnb.builtins.picture import picture
 from agentnb.builtins.undo import Undo
@@ -21,6 +21,7 @@ from agentnb.tools.base import Approval, ToolContext, ToolReturn
 
 #: Lines of a file that are read where no limit is given, and characters: of all of them, and of one.
 _LINES, _ROOM, _WIDE = 2_000, 40_000, 2_000
+_NOT_ALL = "Not all of this change is shown below, for it is long. The whole of it is in the arguments, under Edit."
 #: So many files that a person was asked about are remembered.
 _QUESTIONS = 64
 #: Bytes: of a file that is edited or written, of a picture, and of what is looked through to find a line.
@@ -230,7 +231,10 @@ def _before(folder: Folder, path: str) -> bytes | None:
 
 
 def _shown_diff(path: str, old: str | None, new: str) -> tuple[Content, ...]:
-    return (Text(unified(path, old, new) or f"{path} holds this already: nothing would change."),)
+    diff = unified(path, old, new)
+    shown = Text(diff or f"{path} holds this already: nothing would change.")
+    # Said first: nobody reads to the end of what is long.
+    return (Text(_NOT_ALL), shown) if LEFT_OUT in diff else (shown,)
 
 
 def write(folder: Folder, undo: Undo, path: str, old: bytes | None, new: bytes, tool: str) -> None:

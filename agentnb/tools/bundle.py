@@ -33,7 +33,7 @@ def read_bundle(path: Path) -> Bundle:
         found = json.loads(path.read_bytes())
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}. Check the path.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{path} is no bundle of tools: it is not JSON ({error}).") from None
     files = found.get("files", {}) if isinstance(found, dict) else None
     if files is not None and not isinstance(files, dict):
@@ -52,6 +52,9 @@ def _source(config: ToolConfig, files: dict[str, object] | None, path: Path) -> 
         if isinstance(source, str):
             return source
         raise UsageError(f"{path} has no source of {config.name!r}: there is no file {name!r} in it.")
+    if Path(name).suffix != ".py":
+        # What it names is shown in the notebook: it must not be any file of this machine.
+        raise UsageError(f"{path}: the source of {config.name!r}, {name}, is no Python file.")
     try:
         return Path(name).read_text("utf-8")
     except (OSError, ValueError) as error:

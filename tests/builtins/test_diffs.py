@@ -33,3 +33,9 @@ def test_where_nothing_differs_there_is_none() -> None:
 
 def test_wide_lines_are_cut() -> None:
     assert len(unified("f", "a", "x" * 100_000)) < 1_200
+
+
+def test_what_is_far_to_the_right_of_a_line_is_not_hidden() -> None:
+    shown = unified("f", "a", f"x = 1{' ' * 5_000}; steal()")
+    assert "characters left out …" in shown
+    assert shown.endswith("; steal()")

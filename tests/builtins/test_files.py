@@ -159,7 +159,9 @@ async def test_the_diff_of_a_huge_change_is_quick_and_short(place: Place) -> Non
     lines = [f"line {number}" for number in range(200_000)]
     (place.ws / "many.txt").write_text("\n".join(lines))
     changed = "\n".join(reversed(lines))
-    (shown,) = await WriteFile(place.folder, Undo()).preview({"path": "many.txt", "content": changed}, CONTEXT)
+    said, shown = await WriteFile(place.folder, Undo()).preview({"path": "many.txt", "content": changed}, CONTEXT)
+    assert isinstance(said, Text)
+    assert said.text.startswith("Not all of this change is shown below")
     assert isinstance(shown, Text)
     assert shown.text.startswith("--- a/many.txt\n+++ b/many.txt\n@@ -1,200000 +1,200000 @@\n-line 0\n")
     assert shown.text.endswith("more lines left out …")

@@ -216,6 +216,17 @@ def test_a_bundle_does_not_write_over_what_is_none(add: Notebook) -> None:
     assert "%tool export takes a file" in add.fails("%tool export add add")
 
 
+def test_a_bundle_shows_no_other_files_of_this_machine(notebook: Notebook) -> None:
+    Path("id_rsa").write_text("the private key")
+    listed = [
+        {"type": "function", "name": "f", "function_name": "f", "function_file_path": str(Path("id_rsa").absolute())}
+    ]
+    Path("tools.json").write_text(json.dumps(listed))
+    said = notebook.fails("%tool import tools.json")
+    assert "is no Python file" in said
+    assert "private" not in said
+
+
 def test_code_of_a_bundle_cannot_hide_from_the_terminal(add: Notebook) -> None:
     add.says("%tool export tools.json add")
     bundle = json.loads(Path("tools.json").read_text())
