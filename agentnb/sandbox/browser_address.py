@@ -16,7 +16,7 @@ _BARE = re.compile(r"[\w.-]+(:\d+)?([/?#].*)?")
 _NAT64 = IPv6Network("64:ff9b::/96")
 #: Private as well, though no list of Python 3.11 says so: IPv4 in other clothes, local translation, what was site-local
 #: once, and the protocol assignments, where some clouds keep what their machines may know.
-_MORE = (
+_MORE: tuple[IPv4Network | IPv6Network, ...] = (
     *map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48", "fec0::/10")),
     IPv4Network("192.0.0.0/24"),
 )
