@@ -15,6 +15,7 @@ from agentnb.messages import JSONObject, ToolCall
 from agentnb.models.private_files import locked, write_private
 from agentnb.tools.base import Approval, Asker, Choice, Question, Reply, Tool, ToolContext, traits
 from agentnb.tools.consent import APPROVE, DENY, previewed
+from agentnb.tools.naming import kind
 
 #: What a run does with a call that wants asking: ask, run it, refuse it, or stop the run until somebody decides.
 Mode: TypeAlias = Literal["ask", "auto", "never", "pause"]
@@ -213,7 +214,9 @@ async def _question(tool: Tool, arguments: JSONObject, context: ToolContext) -> 
     """What the person is shown: what the call would do, as well as the tool can say it."""
     body = await previewed(tool, arguments, context)
     schema = dict(tool.spec(context.namespace).parameters)
-    return Question(f"Allow {tool.name}?", body, schema, arguments, _CHOICES)
+    # A server may call its tool `python` too: where that is another's, the person must know.
+    whose = f" of {traits(tool).source}" if kind(tool) in ("mcp", "openapi") else ""
+    return Question(f"Allow {tool.name}{whose}?", body, schema, arguments, _CHOICES)
 
 
 def decisions(given: Mapping[str, Reply | str | bool]) -> dict[str, Reply]:

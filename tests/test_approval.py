@@ -78,6 +78,14 @@ async def test_a_person_sees_what_a_call_would_do_and_approves_it() -> None:
     assert [choice.id for choice in question.choices] == ["approve", "edit", "deny", "session", "notebook"]
 
 
+async def test_a_person_reads_whose_tool_it_is_where_it_is_another_s() -> None:
+    for source, title in (("mcp-evil-launch", "Allow launch of evil?"), ("builtin-launch", "Allow launch?")):
+        tool, person = Launch(), Person(Reply("deny"))
+        tool.traits = Traits(source, "evil", "ask")
+        await Agent(FakeModel(MOON, "Pity."), tools=[tool], asker=person, namespace={}).run("Go")
+        assert [question.title for question in person.asked] == [title]
+
+
 async def test_arguments_that_a_person_edits_run_and_the_model_is_told() -> None:
     tool, person = Launch(), Person(Reply("edit", {"where": "mars"}))
     result = await Agent(FakeModel(MOON, "Done."), tools=[tool], asker=person, namespace={}).run("Go")
