@@ -199,7 +199,8 @@ class ProcessSandbox:
         # Packed inside; out here it is never opened, only handed back.
         packed = tempfile.TemporaryFile()  # noqa: SIM115  # it lives until the next start
         for offset in range(0, min(size if isinstance(size, int) else 0, 2 * self.limits.disk), PIECE):
-            packed.write(decoded(await self._channel.ask("piece", offset=offset, size=PIECE)))
+            piece = decoded(await self._channel.ask("piece", offset=offset, size=PIECE))
+            packed.write(piece[:PIECE])  # whatever comes instead, no more than was asked for
         self._packed, before = packed, self._packed
         if before is not None:
             before.close()

@@ -19,6 +19,7 @@ from agentnb.sandbox.bwrap import Bubblewrap
 from agentnb.sandbox.idle import Idle
 from agentnb.sandbox.launch import Command, Launch, Local
 from agentnb.sandbox.process import ProcessSandbox
+from tests.sandbox.test_channel import BEGIN
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +39,34 @@ async def test_what_is_idle_stops_and_comes_back_with_its_files() -> None:
     assert not (await sandbox.health()).running
     assert await sandbox.files.read("deep/kept.bin") == bytes(3_000_000)
     assert sandbox.pid != pid
+    await sandbox.close()
+
+
+class Flooding(Local):
+    """A program that gives eight times what is asked for where its files are packed, and counts what it gets back."""
+
+    keeps_files = False
+
+    def launch(self, limits: Limits) -> Launch:
+        code = """
+import base64
+say(id=0, done="x")
+total = 0
+while True:
+    asked = heard()
+    if asked["op"] == "restore":
+        total += len(base64.b64decode(asked["data"]))
+    said = {"archive": 3 << 20, "piece": base64.b64encode(bytes(8 << 20)).decode()}
+    say(id=asked["id"], done=said.get(asked["op"], {"path": "x", "kind": "file", "size": total}))
+"""
+        return Launch((sys.executable, "-I", "-c", BEGIN + code), b"")
+
+
+async def test_no_program_fills_the_disk_of_the_host_where_its_files_are_packed() -> None:
+    sandbox = ProcessSandbox(Flooding(), Limits(idle=60))
+    assert (await sandbox.files.stat("x")).size == 0
+    await sandbox.stop()
+    assert (await sandbox.files.stat("x")).size == 3 << 20
     await sandbox.close()
 
 
