@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Policy:
         self._notebook = notebook
         self._session: dict[str, Approval] = {}
         self._kept: dict[str, dict[str, Approval]] | None = None
+        self._as_of: tuple[int, int, int] | None = None
         self._lock = threading.Lock()
 
     def rule(self, tool_id: str) -> Approval | None:
@@ -73,9 +75,12 @@ class Policy:
     def _of_notebook(self) -> dict[str, Approval]:
         if self._find_file is None or self._notebook is None:
             return {}
+        file = self._find_file()
         with self._lock:
-            if self._kept is None:
-                self._kept = _read(self._find_file())
+            # Looked at each time: what another kernel takes back must not go on here.
+            if self._kept is None or self._as_of != _stamp(file):
+                self._as_of = _stamp(file)
+                self._kept = _read(file)
             return self._kept.get(self._notebook, {})
 
     def _change(self, tool_id: str, approval: Approval | None) -> None:
@@ -90,16 +95,26 @@ class Policy:
             else:
                 rules[tool_id] = approval
             write_private(file, {notebook: {**rules} for notebook, rules in kept.items()})
-            self._kept = kept
+            self._kept = None
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    """What is another where a file was written anew; None where there is none."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_mode
 
 
 def _read(file: Path) -> dict[str, dict[str, Approval]]:
-    """What is kept; what cannot be read gives no permission."""
+    """What is kept; what cannot be read, or others could have written, gives no permission."""
     try:
+        shared = sys.platform != "win32" and bool(file.stat().st_mode & 0o022)
         found = json.loads(file.read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    known: dict[str, Approval] = {str(each): each for each in APPROVALS}
+    known: dict[str, Approval] = {str(each): each for each in APPROVALS if not (shared and each == "always")}
     if not isinstance(found, dict):
         return {}
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -201,7 +202,30 @@ def test_a_rule_of_the_session_goes_before_that_of_the_notebook(tmp_path: Path) 
     assert policy.rule("bash") == "ask"
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"/a.ipynb": 3}', '{"/a.ipynb": {"bash": "yes"}}', "\x00"])
+def test_what_another_kernel_takes_back_does_not_go_on_here(tmp_path: Path) -> None:
+    here, there = (Policy(lambda: tmp_path / "a.json", "/a.ipynb") for _ in range(2))
+    here.remember("bash", "always", scope="notebook")
+    assert there.rule("bash") == "always"
+    here.forget("bash")
+    assert there.rule("bash") is None
+    here.remember("bash", "never", scope="notebook")
+    assert there.rule("bash") == "never"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such modes")
+def test_a_file_that_others_can_write_allows_nothing_and_still_forbids(tmp_path: Path) -> None:
+    file = tmp_path / "approvals.json"
+    file.write_text('{"/a.ipynb": {"bash": "always", "python": "never"}}')
+    file.chmod(0o666)
+    assert Policy(lambda: file, "/a.ipynb").rules() == {"python": "never"}
+    file.chmod(0o600)
+    assert Policy(lambda: file, "/a.ipynb").rule("bash") == "always"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [pytest.param("[" * 100_000, id="deep"), "{", "[]", '{"/a.ipynb": 3}', '{"/a.ipynb": {"bash": "yes"}}', "\x00"],
+)
 def test_a_damaged_file_gives_no_permission(tmp_path: Path, content: str) -> None:
     file = tmp_path / "approvals.json"
     file.write_text(content)
