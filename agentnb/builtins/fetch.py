@@ -17,6 +17,7 @@ from agentnb.builtins.readable import readable
 from agentnb.errors import AgentnbError, ToolError
 from agentnb.messages import JSON, Content, JSONObject, Text
 from agentnb.models.http import Fetched, Http
+from agentnb.models.redirects import resolves_inside
 from agentnb.prompting.budget import fence
 from agentnb.prompting.pictures import image_type
 from agentnb.prompting.plain import size
@@ -28,6 +29,7 @@ from agentnb.tools.results import to_return
 
 #: Seconds for all of a request; bytes of text handed on (or $FETCH_MAX_SIZE) and read at all; characters of an error.
 _SECONDS, _HANDED_ON, _READ, _ERROR = 30.0, 262_144, 20_000_000, 2_000
+_INSIDE = "This is an address of this machine or of its own network."
 _HEADERS = {"user-agent": "Mozilla/5.0 (compatible; agentnb)", "accept": "text/html,application/json,*/*;q=0.8"}
 _CHARSET = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_.:-]{1,40})", re.I)
 
@@ -84,7 +86,8 @@ class Fetch(BuiltIn):
             f"{name}: {value}" for name, value in _headers(asked if isinstance(asked, dict | str) else None).items()
         ]
         lines += ["", str(given["body"])] if given.get("body") else []
-        return (Text(fence("\n".join(lines), "http")),)
+        request = Text(fence("\n".join(lines), "http"))
+        return (Text(_INSIDE), request) if await resolves_inside(url) else (request,)
 
     def _read(self, got: Fetched, text: str, context: ToolContext) -> ToolReturn:
         def kept(value: object) -> str:

@@ -35,12 +35,12 @@ async def followed(sent: Sending, status: int, headers: Mapping[str, str]) -> Se
     step = redirected(sent, status, headers)
     if step is None or _origin(step.url) == _origin(sent.url):
         return step
-    if await _resolves_inside(step.url) and not await _resolves_inside(sent.url):
+    if await resolves_inside(step.url) and not await resolves_inside(sent.url):
         raise ConnectionFailed(f"{host_of(sent.url)} sends to an address inside this network, which is not followed.")
     return step
 
 
-async def _resolves_inside(url: str) -> bool:
+async def resolves_inside(url: str) -> bool:
     """Whether a URL's host is inside by its looks, or by what its name stands for here; an unknown name is not."""
     host = urlsplit(url).hostname or ""
     if leads_inside(host):

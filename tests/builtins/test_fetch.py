@@ -144,3 +144,22 @@ async def test_the_preview_shows_the_request() -> None:
     shown = await Fetch(Http()).preview(arguments, context)  # type: ignore[arg-type]  # texts are JSON
     assert shown == (Text("```http\nPOST http://x/y\na: 1\n\nb\n```"),)
     assert json.dumps(Fetch(Http()).spec({}).parameters["required"]) == '["url"]'
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8888/api", "http://localhost/", "http://[::1]/", "http://169.254.169.254/"]
+)
+async def test_the_preview_says_where_an_address_leads_inside(url: str) -> None:
+    said, _ = await Fetch(Http()).preview({"url": url}, ToolContext(lambda _: None, {}, InlineRunner()))
+    assert said == Text("This is an address of this machine or of its own network.")
+
+
+async def test_a_name_that_stands_for_this_machine_is_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def looked_up(*_: object, **__: object) -> list[object]:
+        return [(2, 1, 6, "", ("127.0.0.1", 0))]
+
+    context = ToolContext(lambda _: None, {}, InlineRunner())
+    with monkeypatch.context() as patched:
+        patched.setattr("asyncio.base_events.BaseEventLoop.getaddrinfo", looked_up)
+        said, _ = await Fetch(Http()).preview({"url": "https://news.example/"}, context)
+    assert said == Text("This is an address of this machine or of its own network.")
