@@ -20,12 +20,40 @@ function diffLine(line) {
   return make('span', { className: kind }, line);
 }
 
-function block({ kind, text, src }) {
+const KEYWORDS =
+  'False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|' +
+  'if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield';
+const TOKENS = new RegExp(
+  [
+    `(?<string>"""[^]*?(?:"""|$)|'''[^]*?(?:'''|$)|"(?:\\\\.|[^"\\\\\\n])*"?|'(?:\\\\.|[^'\\\\\\n])*'?)`,
+    '(?<comment>#.*)',
+    '(?<number>\\b\\d[\\w.]*)',
+    `(?<keyword>\\b(?:${KEYWORDS})\\b)`
+  ].join('|'),
+  'g'
+);
+
+/** Code in colours: no character is left out, whatever it holds. */
+function coloured(text) {
+  const parts = [];
+  let at = 0;
+  for (const found of text.matchAll(TOKENS)) {
+    const kind = Object.keys(found.groups).find(name => found.groups[name] !== undefined);
+    parts.push(text.slice(at, found.index), make('span', { className: kind }, found[0]));
+    at = found.index + found[0].length;
+  }
+  return [...parts, text.slice(at)];
+}
+
+function block({ kind, text, src, language }) {
   if (kind === 'image') {
     return make('img', { src, alt: text });
   }
   if (kind === 'diff') {
     return make('pre', { className: 'diff', tabIndex: 0 }, ...text.split('\n').map(diffLine));
+  }
+  if (kind === 'code') {
+    return make('pre', { className: 'code', tabIndex: 0 }, ...(language === 'python' ? coloured(text) : [text]));
   }
   return make('pre', { tabIndex: 0 }, text);
 }

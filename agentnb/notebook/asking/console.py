@@ -8,7 +8,7 @@ from typing import Protocol
 
 from agentnb.messages import JSON
 from agentnb.notebook.asking.fields import Field, read_fields
-from agentnb.notebook.asking.view import as_text, merged, offered
+from agentnb.notebook.asking.view import as_text, merged, offered, without_fences
 from agentnb.render import calls
 from agentnb.render.terminal import clean, clip, visible
 from agentnb.tools.base import Choice, Question, Reply
@@ -57,7 +57,7 @@ def letters(choices: Sequence[Choice]) -> dict[str, Choice]:
 
 
 def _shown(question: Question) -> str:
-    body = "\n".join(visible(calls.named(block)).rstrip("\n") for block in question.body)
+    body = "\n".join(without_fences(visible(calls.named(block))).rstrip("\n") for block in question.body)
     inner = "".join(f"  {line}\n" for line in clip(body, _SHOWN).splitlines())
     return f"? {clean(question.title)}\n{inner}"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from agentnb.messages import JSON, Text
 from agentnb.notebook.asking.fields import read_fields
-from agentnb.notebook.asking.view import as_text
+from agentnb.notebook.asking.view import as_text, without_fences
 from agentnb.render import calls, cards
 from agentnb.render.cards import Section
 from agentnb.render.terminal import clip, one_line, visible
@@ -37,7 +37,8 @@ def open_question(question: Question, words: str) -> dict[str, object]:
 
 
 def _sections(question: Question, reply: Reply | None) -> Iterator[Section]:
-    yield Section("asked", calls.words(Text(visible(calls.named(block)) + "\n") for block in question.body))
+    asked = (without_fences(visible(calls.named(block))) for block in question.body)
+    yield Section("asked", calls.words(Text(f"{text}\n") for text in asked))
     if reply is None:
         return
     if reply.values is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 from agentnb.masking import masked
@@ -16,6 +17,8 @@ from agentnb.tools.base import Choice, Question, Reply
 #: Characters of one text, and bytes of one picture, that a question shows.
 _SHOWN, _PICTURE = 40_000, 8_000_000
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+#: Code as tools show it: a fence on lines of its own, as long as it must be.
+_FENCED = re.compile(r"^(`{3,})(\w*)\n(.*?)^\1$\n?", re.DOTALL | re.MULTILINE)
 
 
 def view(question: Question, mask: Callable[[str], str] = str) -> JSONObject:
@@ -79,6 +82,23 @@ def is_diff(text: str) -> bool:
     return text.startswith("--- ")
 
 
+def pieces(text: str) -> Iterator[tuple[str | None, str]]:
+    """A text taken apart at its code fences: each piece with the language of its code, None for words."""
+    at = 0
+    for found in _FENCED.finditer(text):
+        if before := text[at : found.start()].strip("\n"):
+            yield None, before
+        yield found[2], found[3].rstrip("\n")
+        at = found.end()
+    if rest := text[at:].rstrip("\n"):
+        yield None, rest
+
+
+def without_fences(text: str) -> str:
+    """A text whose code stands without its fences; a diff, which may hold some, stays as it is."""
+    return text if is_diff(text) else "\n".join(piece for _, piece in pieces(text))
+
+
 def _choice(choice: Choice) -> JSONObject:
     return {"id": choice.id, "label": clean(choice.label), "style": choice.style, "reason": choice.reason}
 
@@ -87,10 +107,7 @@ def _body(body: tuple[Content, ...], mask: Callable[[str], str]) -> Iterator[JSO
     for block in body:
         match block:
             case Text(text=text):
-                yield {
-                    "kind": "diff" if is_diff(text) else "text",
-                    "text": mask(clip(visible(text), _SHOWN)).rstrip("\n"),
-                }
+                yield from _text(mask(clip(visible(text), _SHOWN)).rstrip("\n"))
             case Data(value=value):
                 yield {"kind": "text", "text": mask(clip(visible(as_text(value)), _SHOWN))}
             case Image(data=data, media_type=of, alt=alt) if data and of in _PICTURES and len(data) <= _PICTURE:
@@ -98,6 +115,17 @@ def _body(body: tuple[Content, ...], mask: Callable[[str], str]) -> Iterator[JSO
                 yield {"kind": "image", "src": f"data:{of};base64,{encoded}", "text": mask(clean(alt))}
             case _:
                 yield {"kind": "text", "text": mask(visible(calls.named(block)))}
+
+
+def _text(text: str) -> Iterator[JSON]:
+    if is_diff(text):
+        yield {"kind": "diff", "text": text}
+        return
+    for language, piece in pieces(text):
+        if language is None:
+            yield {"kind": "text", "text": piece}
+        else:
+            yield {"kind": "code", "language": language, "text": piece}
 
 
 def _field(field: Field, values: Mapping[str, JSON], mask: Callable[[str], str]) -> JSONObject:

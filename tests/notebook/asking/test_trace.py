@@ -41,3 +41,9 @@ def test_a_denial_says_why() -> None:
 
 def test_a_question_that_was_left_open_says_so() -> None:
     assert trace(ASKED, None)["text/plain"] == "■ Allow <i>save</i>? → not answered"
+
+
+def test_code_that_was_asked_about_stands_without_its_fences() -> None:
+    html = str(trace(Question("Allow python?", (Text("```python\nx = 1\n```"),)), None)["text/html"])
+    assert "x = 1" in html
+    assert "```" not in html

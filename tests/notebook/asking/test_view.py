@@ -83,3 +83,14 @@ def test_a_secret_is_not_shown_and_goes_through_where_it_is_not_touched() -> Non
     assert "sk-secret-123" not in str(shown)
     given = {"type": "reply", "choice": "edit", "changed": {"path": "b"}, "cleared": []}
     assert reply(asked, given) == Reply("edit", {"path": "b", "key": "sk-secret-123", "n": 123456})
+
+
+def test_code_is_shown_without_its_fences_and_none_of_it_is_lost() -> None:
+    body = (Text("In /tmp:\n````python\nx = '```'\n\ny\n````\n"), Text("```a b\nx\n```"))
+    assert view(Question("Look", body))["body"] == [
+        {"kind": "text", "text": "In /tmp:"},
+        {"kind": "code", "language": "python", "text": "x = '```'\n\ny"},
+        {"kind": "text", "text": "```a b\nx\n```"},
+    ]
+    diff = "--- a\n+++ b\n ```python\n+x\n ```"
+    assert view(Question("Look", (Text(diff),)))["body"] == [{"kind": "diff", "text": diff}]
