@@ -108,7 +108,7 @@ workspace
 
 notebook: errand options tool_shelf publisher console tables asking.fields undo < call_line live orders text \
   execute asking.view < display asking.console asking.trace asking.widget < asking.choose < attended direct \
-  tool_lists < cell comm < lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
+  starting tool_lists < cell comm < lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
   credential_magics magics mcp_magics model_magics sandbox_magics skill_magics tool_magics usage_magics < \
   complete_tool < complete < extension < .
 

@@ -9,6 +9,7 @@ from IPython.display import Image, display
 from agentnb.errors import UsageError, nearest
 from agentnb.notebook import show
 from agentnb.notebook.errand import wait_for
+from agentnb.notebook.starting import starting
 from agentnb.sandbox.browser_tools import BrowserTools
 from agentnb.workspace import Workspace
 
@@ -25,6 +26,8 @@ _HELP = """%browser                  the page in front, as it looks now
 @magics_class
 class BrowserMagics(Magics):
     """`%browser` over one workspace."""
+
+    shell: InteractiveShell
 
     def __init__(self, shell: InteractiveShell, workspace: Workspace) -> None:
         super().__init__(shell)
@@ -61,7 +64,10 @@ class BrowserMagics(Magics):
 
     def _page(self, url: str | None) -> None:
         browser = self.workspace.browser
-        _display(wait_for(self.workspace, lambda: browser.see() if url is None else browser.open(url)))
+        words = "Opening the page…" if browser.running else "Starting the browser…"
+        with starting(self.shell, self.workspace, words) as notice:
+            found = wait_for(self.workspace, lambda: browser.see() if url is None else browser.open(url), notice.tick)
+        _display(found)
 
     def _switch(self, on: bool) -> None:
         toolbox = self.workspace.toolbox

@@ -18,6 +18,7 @@ from agentnb.models.key_shapes import known_keys
 from agentnb.notebook import show
 from agentnb.notebook.errand import wait_for
 from agentnb.notebook.options import Option, usage
+from agentnb.notebook.starting import starting
 from agentnb.notebook.tables import Table
 from agentnb.workspace import Workspace
 
@@ -45,6 +46,8 @@ _NEVER = "A key is not written in a notebook: it would stay there. Put it into a
 @magics_class
 class McpMagics(Magics):
     """`%mcp` over one workspace."""
+
+    shell: InteractiveShell
 
     def __init__(self, shell: InteractiveShell, workspace: Workspace) -> None:
         super().__init__(shell)
@@ -81,10 +84,10 @@ class McpMagics(Magics):
         server = self.workspace.mcp.server(names[0])
         match verb:
             case "show":
-                self._wait(server.ready)
+                self._wait(server.ready, server.name)
                 show.text(self.workspace.mask(_tools(server)))
             case "restart":
-                self._wait(server.restart)
+                self._wait(server.restart, server.name)
                 show.text(_says(server))
             case "stop":
                 wait_for(self.workspace, server.stop)
@@ -93,16 +96,19 @@ class McpMagics(Magics):
                 wait_for(self.workspace, lambda: self.workspace.mcp.remove(server.name))
                 show.text(f"{server.name} is forgotten.")
 
-    def _wait(self, work: Callable[[], Coroutine[object, object, T]]) -> T:
-        """What `work` gives; links to sign in at are shown meanwhile."""
+    def _wait(self, work: Callable[[], Coroutine[object, object, T]], *names: str) -> T:
+        """What `work` gives; the servers that it waits for, and links to sign in at, are shown meanwhile."""
         links = self.workspace.mcp.links
+        notice = starting(self.shell, self.workspace, f"Starting {', '.join(names)}…")
 
         def look() -> None:
+            notice.tick()
             while links:
                 name, url = links.popleft()
                 show.text(f"Sign in to the MCP server {name!r}: {url}")
 
-        return wait_for(self.workspace, work, look)
+        with notice:
+            return wait_for(self.workspace, work, look)
 
     def _add(self, words: Sequence[str]) -> None:
         if len(words) == 1 and (words[0].endswith(".json") or Path(words[0]).expanduser().is_file()):
@@ -111,7 +117,7 @@ class McpMagics(Magics):
         name, settings = _settings(words)
         server = self.workspace.mcp.add(name, settings)
         try:
-            self._wait(server.ready)
+            self._wait(server.ready, name)
         except AgentnbError:
             wait_for(self.workspace, lambda: self.workspace.mcp.remove(name))
             raise
@@ -123,7 +129,7 @@ class McpMagics(Magics):
         async def start() -> list[object]:
             return await asyncio.gather(*(each.ready() for each in found), return_exceptions=True)
 
-        for server, came in zip(found, self._wait(start), strict=True):
+        for server, came in zip(found, self._wait(start, *(each.name for each in found)), strict=True):
             if isinstance(came, BaseException) and not isinstance(came, AgentnbError):
                 raise came
             show.text(self.workspace.mask(f"✗ {came}" if isinstance(came, AgentnbError) else _says(server)))

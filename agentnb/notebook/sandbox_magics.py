@@ -20,6 +20,7 @@ from agentnb.messages import Content, Data, Image, Text
 from agentnb.notebook import show
 from agentnb.notebook.errand import wait_for
 from agentnb.notebook.options import Option, Parsed, parse, usage
+from agentnb.notebook.starting import starting
 from agentnb.sandbox.base import Execution, Failed, Language, Output, Printed, Sandbox, Shown, joined
 from agentnb.sandbox.interpreter import described, told
 from agentnb.sandbox.sandboxes import Wanted
@@ -100,9 +101,14 @@ class SandboxMagics(Magics):
         arriving: deque[Output] = deque()
         outputs: list[Output] = []
         context = options.one("context") or _MAIN
+        notice = starting(self.shell, self.workspace, "Starting the sandbox…", on=False)
 
         async def work() -> None:
             language: Language = "shell" if options.has("shell") else "python"
+            if language == "python" and not (await sandbox.health()).running:
+                notice.on = True
+                await sandbox.create_context(context)
+                notice.on = False
             asked = options.has("out")
             running = sandbox.execute(code, language, context=context, timeout=timeout, value=asked)
             async with aclosing(running):
@@ -110,15 +116,17 @@ class SandboxMagics(Magics):
                     arriving.append(output)
 
         def tick() -> None:
+            notice.tick()
             while arriving:
                 output = arriving.popleft()
                 outputs.append(output)
                 self._show(output)
 
-        try:
-            wait_for(self.workspace, work, tick)
-        finally:
-            tick()
+        with notice:
+            try:
+                wait_for(self.workspace, work, tick)
+            finally:
+                tick()
         return joined(outputs)
 
     def _show(self, output: Output) -> None:
@@ -239,8 +247,10 @@ class SandboxMagics(Magics):
         if sandbox is None:
             return "not started yet"
         health = wait_for(self.workspace, sandbox.health)
-        running = f"{health.contexts} contexts, {health.detail}" if health.running else "not running"
-        return self.workspace.mask(running)
+        if not health.running:
+            return "not running"
+        plural = "" if health.contexts == 1 else "s"
+        return self.workspace.mask(f"{health.contexts} context{plural}, {health.detail}")
 
 
 def suggest(earlier: Sequence[str], word: str) -> Sequence[str]:

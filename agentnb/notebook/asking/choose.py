@@ -171,6 +171,11 @@ def notebook_asker(shell: Shell, workspace: Workspace, runner: Runner) -> Notebo
     return NotebookAsker(runner, publisher, way=way, mask=workspace.mask, promised=promised)
 
 
+def anybody(shell: object, environ: Mapping[str, str]) -> bool:
+    """Whether a person seems to be there. Raises UsageError for an AGENTNB_ASK that is not known."""
+    return _way(shell, environ)[0] != "nobody"
+
+
 def _way(shell: object, environ: Mapping[str, str]) -> tuple[Way, bool]:
     """How to ask here, and whether it was promised to work."""
     asked = environ.get("AGENTNB_ASK", "").strip().lower()
