@@ -58,6 +58,11 @@ def result_of(transcript: Transcript, name: str) -> ToolResult:
     return result
 
 
+def _cause(text: str) -> str:
+    """What an error says; of a traceback, which the card shows, its last line."""
+    return text.rsplit("\n", 1)[-1] if text.startswith("Traceback (most recent call last)") else text
+
+
 def as_value(result: ToolResult, namespace: Mapping[str, object], mask: Callable[[str], str] = str) -> object:
     """What a call gave: the object that its variable holds, a JSON value, else the text; blocks where it is neither.
 
@@ -65,7 +70,7 @@ def as_value(result: ToolResult, namespace: Mapping[str, object], mask: Callable
     """
     text = result.text
     if result.is_error or text.startswith("Error:"):
-        said = one_line(mask(text.removeprefix("Error:")), 500)
+        said = one_line(mask(_cause(text.removeprefix("Error:").strip())), 500)
         raise ToolError(said or f"{result.name} failed, and said nothing.")
     if result.handle is not None and result.handle in namespace:
         return namespace[result.handle]

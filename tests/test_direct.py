@@ -166,10 +166,14 @@ def test_what_a_call_gave_as_a_value(given: ToolResult, value: object) -> None:
     assert as_value(given, {"kept": 42}) == value
 
 
-@pytest.mark.parametrize("given", [result(Text("Error: bad\nthing"), error=True), result(Text("Error: bad thing"))])
-def test_an_error_is_no_value(given: ToolResult) -> None:
-    with pytest.raises(ToolError, match=r"^bad thing$"):
-        as_value(given, {})
+TRACEBACK = 'Error: Traceback (most recent call last):\n  File "<python 1>", line 1\nbad thing'
+
+
+@pytest.mark.parametrize("given", [Text("Error: bad\nthing"), Text("Error: bad thing"), Text(TRACEBACK)])
+def test_an_error_is_no_value(given: Text) -> None:
+    for failed in (result(given, error=True), result(given)):
+        with pytest.raises(ToolError, match=r"^bad thing$"):
+            as_value(failed, {})
 
 
 @pytest.mark.parametrize(

@@ -125,10 +125,10 @@ def _words(line: str) -> Sequence[str]:
 def skills(workspace: Workspace) -> Table:
     """The skills that are loaded."""
     rows = tuple(
-        (skill.name, skill.description, _kind(skill), _where(skill.folder)) for skill in workspace.skills.list()
+        (skill.name, _kind(skill), _where(skill.folder), skill.description) for skill in workspace.skills.list()
     )
     note = "" if rows else "No skills yet. %skill load looks for some; %skill new NAME begins one."
-    return Table(("skill", "description", "what", "folder"), rows, note)
+    return Table(("skill", "what", "folder", "description"), rows, note)
 
 
 def _where(folder: Path | None) -> str:

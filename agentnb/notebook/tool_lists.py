@@ -19,6 +19,7 @@ from agentnb.workspace import Workspace
 _HEAD = ("", "tool", "source", "approval", "what it does")
 #: A toolset that is off stands in one row where it has more tools than so many, and so many are named.
 _FEW, _NAMED = 4, 3
+_MANY = " tools"
 _FOLDED = "Of a source that is off: %tool list SOURCE shows its tools, %tool on SOURCE offers them, -t SOURCE once."
 _NONE = "No tools yet of this notebook. Write a function with type hints and a docstring, then: %tool FUNCTION"
 
@@ -35,7 +36,8 @@ def tools(workspace: Workspace, wanted: Sequence[str] = ()) -> Table:
         return Table(_HEAD, tuple(rows))
     sources = list(dict.fromkeys([NOTEBOOK, *(each.source for each in found)]))
     rows = [row for source in sources for row in _rows(workspace, [each for each in found if each.source == source])]
-    own = any(each.toolset is None for each in found)
+    rows.sort(key=lambda row: row[1].endswith(_MANY))  # stable: what can be called stands above what is folded
+    own = any(each.toolset is None or each.enabled for each in found)
     unready = [name for name in _servers(workspace) if name not in {each.toolset for each in found}]
     notes = [
         "" if own else _NONE,
@@ -55,7 +57,7 @@ def _rows(workspace: Workspace, members: Sequence[Listed]) -> list[tuple[str, ..
     if len(members) > _FEW and members[0].toolset is not None and not any(each.enabled for each in members):
         source = members[0].source
         names = ", ".join(each.name for each in members[:_NAMED])
-        return [("off", f"{len(members)} tools", source, "", f"{names}, …")]
+        return [("off", f"{len(members)}{_MANY}", source, "", f"{names}, …")]
     return [_row(workspace, each) for each in members]
 
 
@@ -89,7 +91,7 @@ def about(workspace: Workspace, listed: Listed) -> str:
     }
     lines = [f"{name:<8}  {fact}" for name, fact in facts.items() if fact]
     schema = json.dumps(spec.parameters, indent=2, ensure_ascii=False)
-    return clean("\n".join([f"{spec.name}: {spec.description}", *lines, schema]))
+    return clean("\n".join([f"{spec.name}: {spec.description}", "", *lines, "", schema]))
 
 
 def saved(kept: list[ToolConfig], workspace: Workspace) -> Table:

@@ -20,6 +20,7 @@ from agentnb.notebook.openapi_verb import openapi
 from agentnb.notebook.publisher import MaskedPublisher
 from agentnb.notebook.tool_form import Forms
 from agentnb.passing import Passing, passing
+from agentnb.render.terminal import clean
 from agentnb.transcript import Transcript
 from agentnb.workspace import Workspace
 
@@ -94,7 +95,7 @@ class ToolMagics(Magics):
         try:
             added = self.workspace.toolbox.add(names)
         except UsageError as error:
-            if near := nearest(names[0], VERBS) if len(names) > 1 else "":
+            if near := nearest(names[0], VERBS):
                 raise UsageError(f"{error} As a verb:{near.removeprefix(' Did you mean')}") from None
             raise
         show.text(tool_shelf.now_tools([tool.name for tool in added]))
@@ -172,7 +173,9 @@ class ToolMagics(Magics):
 
     def _kept(self, call: call_line.Call, result: ToolResult) -> object:
         value = direct.value(self.workspace, call, result)
-        if not call.variables:
+        if not call.variables and isinstance(value, str) and "\n" in value:
+            show.text(self.workspace.mask(clean(value).rstrip("\n")))  # lines as lines, not as the repr of a text
+        elif not call.variables:
             return value  # the cell's own, in `_` and Out
         for name in call.variables:
             self.shell.user_ns[name] = value

@@ -93,7 +93,7 @@ def _html(call: ToolCall, transcript: Transcript) -> str:
 def _sections(call: ToolCall, run: ToolRun) -> list[Section]:
     """What the summary line has no room for."""
     result = run.result
-    text = calls.result_words(result.content) if result else ""
+    text = calls.result_words(result.content) if result and not _said(run) else ""
     handle = f"variable {result.handle}\n" if result and result.handle else ""
     found = [
         Section("arguments", calls.pretty(call)),
@@ -101,6 +101,14 @@ def _sections(call: ToolCall, run: ToolRun) -> list[Section]:
         Section("error" if result and result.is_error else "result", handle + text),
     ]
     return [section for section in found if section.text]
+
+
+def _said(run: ToolRun) -> bool:
+    """Whether the result is word for word what the run within the call said last, which is shown there."""
+    if run.result is None or not run.runs or not run.runs[-1].messages:
+        return False
+    last = "".join(b.text for b in run.runs[-1].messages[-1].content if isinstance(b, Text)).strip()
+    return last == run.result.text.strip() and len(last) <= _NESTED_CHARS
 
 
 def _nested(run: Transcript) -> str:

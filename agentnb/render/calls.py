@@ -27,10 +27,15 @@ def signature(call: ToolCall) -> str:
     """`mean_mass(species='Gentoo')`, on one short line."""
     given = arguments(call)
     if isinstance(given, dict):
-        inside = ", ".join(f"{name}={one_line(repr(value), 60)}" for name, value in given.items())
+        inside = ", ".join(f"{name}={_short(value)}" for name, value in given.items())
     else:
         inside = given if isinstance(given, str) else repr(given)
     return f"{one_line(call.name, 64)}({one_line(inside, _LINE)})"
+
+
+def _short(value: JSON) -> str:
+    """A value on one line; a text is cut before it is quoted, so that no escape is cut in two."""
+    return repr(one_line(value, 58)) if isinstance(value, str) else one_line(repr(value), 60)
 
 
 def pretty(call: ToolCall) -> str:

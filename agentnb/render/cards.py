@@ -17,7 +17,7 @@ GREEN, RED, BLUE, AMBER, GREY = "#2f9e60", "#d9534f", "#4c8bf5", "#d08700", "#88
 _MONO = "ui-monospace,SFMono-Regular,Menlo,Consolas,monospace"
 _PRE = (
     f"margin:2px 0 0 0;padding:0;border:0;background-color:transparent;font-family:{_MONO};font-size:12px;"
-    "line-height:1.5;white-space:pre-wrap;overflow-wrap:break-word;max-height:320px;overflow:auto"
+    "line-height:1.5;white-space:pre-wrap;word-break:normal;overflow-wrap:break-word;max-height:320px;overflow:auto"
 )
 _LABEL = "margin-top:8px;font-size:10px;letter-spacing:0.08em;text-transform:uppercase;opacity:0.55"
 _SUMMARY = "cursor:pointer;overflow-wrap:break-word"

@@ -31,6 +31,13 @@ def toolbox(notebook: Notebook) -> Toolbox:
 # Lists
 
 
+def test_what_is_on_stands_above_what_is_off_and_needs_no_hint(notebook: Notebook) -> None:
+    notebook.says("%tool on inspect")
+    said = notebook.says("%tool")
+    assert said.index("inspect") < said.index("27 tools")
+    assert "No tools yet" not in said
+
+
 def test_the_tools_are_a_table_by_source(add: Notebook) -> None:
     Path("own.py").write_text(FILE)
     add.says("%tool load own.py")
@@ -82,6 +89,10 @@ def test_a_verb_that_is_misspelled_is_recognised(add: Notebook) -> None:
 
 
 # What a person says
+
+
+def test_a_verb_that_is_misspelled_alone_is_recognised_too(notebook: Notebook) -> None:
+    assert str(notebook.run("%tool lst").error) == "No function 'lst' in this notebook. As a verb: 'list'?"
 
 
 def test_tools_are_switched_by_name_source_and_pattern(add: Notebook) -> None:
@@ -282,6 +293,14 @@ def test_a_call_may_be_assigned_and_timed(add: Notebook) -> None:
     timed = add.run("%%time\n%tool call add a=1")
     assert timed.error is None
     assert "✓ add(a=1) → 3" in timed.text
+
+
+def test_a_text_of_several_lines_is_shown_as_lines_and_is_the_last_value(notebook: Notebook) -> None:
+    notebook.run("def verse() -> str:\n    'A verse.'\n    return 'one\\n\\x1b[31mtwo'\n")
+    notebook.says("%tool verse")
+    ran = notebook.run("%tool call verse")
+    assert ran.stdout.endswith("one\ntwo\n")
+    assert notebook.says("print(repr(_))") == "'one\\n\\x1b[31mtwo'"
 
 
 def test_words_are_texts_where_a_text_is_wanted(notebook: Notebook) -> None:
