@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 from agentnb.errors import ToolError, UsageError, nearest
-from agentnb.messages import JSONObject, ToolCall
+from agentnb.messages import JSONObject, Text, ToolCall
 from agentnb.models.private_files import locked, write_private
 from agentnb.tools.base import Approval, Asker, Choice, Question, Reply, Tool, ToolContext, traits
 from agentnb.tools.consent import APPROVE, DENY, previewed
@@ -32,6 +32,9 @@ _CHOICES = (
     Choice("session", "Always in this session"),
     Choice("notebook", "Always in this notebook"),
 )
+#: Characters of a preview that every front end shows whole.
+_LONG = 8_000
+_WHOLE = "A mark says where some are left out: read them under Edit, or deny it."
 _NOBODY = "it needs a person's approval, and nobody can be asked here"
 
 
@@ -228,6 +231,9 @@ class _Consenting:
 async def _question(tool: Tool, arguments: JSONObject, context: ToolContext) -> Question:
     """What the person is shown: what the call would do, as well as the tool can say it."""
     body = await previewed(tool, arguments, context)
+    length = sum(len(block.text) for block in body if isinstance(block, Text))
+    if length > _LONG:  # said first: what is hidden in the middle of much is easily missed
+        body = (Text(f"This is long: {length:,} characters. {_WHOLE}"), *body)
     schema = dict(tool.spec(context.namespace).parameters)
     # A server may call its tool `python` too: where that is another's, the person must know.
     whose = f" of {traits(tool).source}" if kind(tool) in ("mcp", "openapi") else ""

@@ -79,6 +79,15 @@ async def test_a_person_sees_what_a_call_would_do_and_approves_it() -> None:
     assert [choice.id for choice in question.choices] == ["approve", "edit", "deny", "session", "notebook"]
 
 
+async def test_a_person_is_told_first_that_there_is_more_than_is_shown() -> None:
+    person = Person(Reply("deny"))
+    long = call("launch", where="moon" + " " * 50_000 + "and the sun")
+    await Agent(FakeModel(long, "Pity."), tools=[Launch()], asker=person, namespace={}).run("Go")
+    first = person.asked[0].body[0]
+    assert isinstance(first, Text)
+    assert first.text.startswith("This is long: 50,028 characters.")
+
+
 async def test_a_person_reads_whose_tool_it_is_where_it_is_another_s() -> None:
     for source, title in (("mcp-evil-launch", "Allow launch of evil?"), ("builtin-launch", "Allow launch?")):
         tool, person = Launch(), Person(Reply("deny"))

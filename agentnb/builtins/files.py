@@ -21,7 +21,7 @@ from agentnb.tools.base import Approval, ToolContext, ToolReturn
 
 #: Lines of a file that are read where no limit is given, and characters: of all of them, and of one.
 _LINES, _ROOM, _WIDE = 2_000, 40_000, 2_000
-_NOT_ALL = "Not all of this change is shown below, for it is long. The whole of it is in the arguments, under Edit."
+_NOT_ALL = "Not all of this change is shown below, for it is long: read the whole of it under Edit, or deny it."
 #: So many files that a person was asked about are remembered.
 _QUESTIONS = 64
 #: Bytes: of a file that is edited or written, of a picture, and of what is looked through to find a line.
