@@ -108,11 +108,11 @@ def main() -> bool:
 
 def _report(medians: dict[str, float]) -> bool:
     floor, good = next(iter(medians.values())), True
-    print(f"{CALLS} calls of {1000 * SECONDS:.0f} ms at once, seconds (bar {BAR} for functions)")
+    print(f"{CALLS} calls of {1000 * SECONDS:.0f} ms at once, seconds (bar {BAR} for functions)")  # noqa: T201
     for name, seconds in medians.items():
         kept = "function" not in name or seconds <= BAR
         good = good and kept
-        print(f"  {name:<22} {seconds:.3f}  {seconds / floor:4.1f} x  {'' if kept else 'over the bar'}".rstrip())
+        print(f"  {name:<22} {seconds:.3f}  {seconds / floor:4.1f} x  {'' if kept else 'over the bar'}".rstrip())  # noqa: T201
     return good
 
 
