@@ -89,7 +89,7 @@ def read(text: str, environ: Mapping[str, str], *, folder: Path | None = None, s
     where = f"{source}: " if source else ""
     try:
         value = _loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{where}not JSON: {error}.") from None
     if not isinstance(value, dict):
         raise UsageError(f'{where}expected an object such as {{"mcpServers": {{…}}}}.')

@@ -132,6 +132,7 @@ def test_errors_name_the_server_and_the_key(value: object, says: str) -> None:
     [
         ("", "not JSON"),
         ("{", "not JSON"),
+        pytest.param("[" * 200_000, "not JSON", id="deep"),
         ("[]", "expected an object"),
         ("{}", 'no "mcpServers" in it'),
         ('{"mcpServer": 1}', """no "mcpServers" in it. Did you mean 'mcpServer'?"""),
