@@ -61,8 +61,8 @@ ledger
 paused
 
 models.formatting: files < forms results < .
-tools: capture consent definitions docstrings hints naming references schema < bundle fitting < arguments results < function \
-  < loading sourcing < saved
+tools: capture consent definitions docstrings hints naming references schema < bundle fitting < arguments results \
+  < function < loading sourcing < saved
 interrupts
 jobs
 providers
