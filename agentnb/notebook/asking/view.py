@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 
 from agentnb.masking import masked
@@ -18,7 +19,7 @@ from agentnb.tools.base import Choice, Question, Reply
 _SHOWN, _PICTURE = 40_000, 8_000_000
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 #: Code as tools show it: a fence on lines of its own, as long as it must be.
-_FENCED = re.compile(r"^(`{3,})(\w*)\n(.*?)^\1$\n?", re.DOTALL | re.MULTILINE)
+_OPENED, _BAR = re.compile(r"(`{3,})(\w*)"), re.compile(r"`{3,}")
 
 
 def view(question: Question, mask: Callable[[str], str] = str) -> JSONObject:
@@ -83,14 +84,29 @@ def is_diff(text: str) -> bool:
 
 
 def pieces(text: str) -> Iterator[tuple[str | None, str]]:
-    """A text taken apart at its code fences: each piece with the language of its code, None for words."""
-    at = 0
-    for found in _FENCED.finditer(text):
-        if before := text[at : found.start()].strip("\n"):
+    """A text taken apart at its code fences: each piece with the language of its code, None for words.
+
+    In one go over its lines, however many fences are opened and never closed.
+    """
+    lines = text.split("\n")
+    closing: dict[str, list[int]] = {}
+    for at, line in enumerate(lines):
+        if _BAR.fullmatch(line):
+            closing.setdefault(line, []).append(at)
+    at = begin = 0
+    while at < len(lines):
+        opened = _OPENED.fullmatch(lines[at])
+        ends = closing.get(opened[1], []) if opened else []
+        which = bisect_right(ends, at)
+        if opened is None or which == len(ends):
+            at += 1
+            continue
+        end = ends[which]
+        if before := "\n".join(lines[begin:at]).strip("\n"):
             yield None, before
-        yield found[2], found[3].rstrip("\n")
-        at = found.end()
-    if rest := text[at:].rstrip("\n"):
+        yield opened[2], "\n".join(lines[at + 1 : end]).rstrip("\n")
+        at = begin = end + 1
+    if rest := "\n".join(lines[begin:]).rstrip("\n"):
         yield None, rest
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
+
 from agentnb.masking import Mask
 from agentnb.messages import Audio, Data, Image, JSONObject, Text
-from agentnb.notebook.asking.view import reply, view
+from agentnb.notebook.asking.view import pieces, reply, view
 from agentnb.tools.base import Choice, Question, Reply
 
 SCHEMA: JSONObject = {
@@ -94,3 +98,11 @@ def test_code_is_shown_without_its_fences_and_none_of_it_is_lost() -> None:
     ]
     diff = "--- a\n+++ b\n ```python\n+x\n ```"
     assert view(Question("Look", (Text(diff),)))["body"] == [{"kind": "diff", "text": diff}]
+
+
+@pytest.mark.parametrize("line", ["```python\n", "```\n", "```a\n```\n", "`" * 50 + "a\n"])
+def test_fences_without_an_end_take_no_time(line: str) -> None:
+    text = line * 50_000
+    begun = time.process_time()
+    assert list(pieces(text))
+    assert time.process_time() - begun < 1
