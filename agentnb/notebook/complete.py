@@ -195,7 +195,8 @@ class Completer:
         return [*models.names(), *(f"local:{row.id}" for row in weights.KNOWN), *(f"{name}:" for name in providers)]
 
     def _functions(self) -> Sequence[str]:
-        functions = [name for name in self._variables() if callable(self._workspace.namespace[name])]
+        namespace = self._workspace.namespace
+        functions = [name for name in self._variables() if _can_be_a_tool(namespace[name])]
         return list(dict.fromkeys([*self._workspace.toolbox.all(), *functions]))
 
     def _types(self) -> Sequence[str]:
@@ -219,3 +220,8 @@ def _folders(word: str) -> list[str]:
     except OSError:
         return []
     return [f"{head}/{name}" if head else name for name in below if not name.startswith(".")]
+
+
+def _can_be_a_tool(value: object) -> bool:
+    """Functions and the like: no classes, nothing of what annotations are written with."""
+    return callable(value) and not isinstance(value, type) and getattr(value, "__module__", "") != "typing"

@@ -23,13 +23,13 @@ def suggest(workspace: Workspace, earlier: Sequence[str], word: str, functions: 
         case "load" | "forget" | "export" | "import" | "openapi":
             return _from_files(workspace, verb, named, word)
         case "call":
-            return _arguments(workspace, named[0], named[1:], word) if named else _tools(workspace)
+            return _arguments(workspace, named[0], named[1:], word) if named else _tools(workspace, word)
         case "on" | "off" | "rm" | "list" | "approve":
             rules = [*APPROVALS, DEFAULT, "--notebook"] if verb == "approve" and named else []
-            return [*rules, *_tools(workspace), *workspace.toolbox.toolsets()]
+            return [*rules, *_tools(workspace, word), *workspace.toolbox.toolsets()]
     if verb not in VERBS:
         return functions
-    return _tools(workspace) if not named or verb == "save" else []
+    return _tools(workspace, word) if not named or verb == "save" else []
 
 
 def _from_files(workspace: Workspace, verb: str, named: Sequence[str], word: str) -> Sequence[str]:
@@ -44,7 +44,7 @@ def _from_files(workspace: Workspace, verb: str, named: Sequence[str], word: str
         case "openapi":
             flags = [f"--{option.name}" for option in openapi_verb.OPTIONS]
             return flags if word.startswith("-") else _files(word, ".json", ".yaml", ".yml")
-    return [*_tools(workspace), *_saved(workspace)] if named else _files(word, ".json")
+    return [*_tools(workspace, word), *_saved(workspace)] if named else _files(word, ".json")
 
 
 def _arguments(workspace: Workspace, name: str, given: Sequence[str], word: str) -> Sequence[str]:
@@ -69,9 +69,10 @@ def _arguments(workspace: Workspace, name: str, given: Sequence[str], word: str)
     return ["true", "false"] if known[last].get("type") == "boolean" else variables
 
 
-def _tools(workspace: Workspace) -> list[str]:
+def _tools(workspace: Workspace, word: str) -> list[str]:
+    """The names of all tools; once something is written, their ids as well."""
     listed = workspace.toolbox.listed()
-    return [*(each.name for each in listed), *(each.id for each in listed if each.id != each.name)]
+    return [*(each.name for each in listed), *(each.id for each in listed if word and each.id != each.name)]
 
 
 def _saved(workspace: Workspace) -> list[str]:

@@ -33,7 +33,7 @@ ADD_OPTIONS = (
     Option("timeout", "seconds that a call may take without a sign of life", value="SECONDS"),
     Option("always", "its tools run without asking", kind="flag"),
 )
-_SYNOPSIS = """[list]                          the servers, and how they are
+_SYNOPSIS = """[list]                   the servers, and how they are
 %mcp add NAME COMMAND ARGS…   a server that is started here; what stands after -- is the command's own
 %mcp add NAME URL [options]   a server at a URL
 %mcp add FILE.json            the servers of a file with "mcpServers", as Claude and VS Code have it

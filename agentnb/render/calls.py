@@ -34,8 +34,10 @@ def signature(call: ToolCall) -> str:
 
 
 def _short(value: JSON) -> str:
-    """A value on one line; a text is cut before it is quoted, so that no escape is cut in two."""
-    return repr(one_line(value, 58)) if isinstance(value, str) else one_line(repr(value), 60)
+    """A value on one line; a text is cut before it is quoted, so that no escape is cut in two, and shows its lines."""
+    if isinstance(value, str):
+        return repr(one_line(value.strip().replace("\n", " ⏎ "), 58))
+    return one_line(repr(value), 60)
 
 
 def pretty(call: ToolCall) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from IPython.core.completer import CompletionContext
@@ -80,7 +81,7 @@ def workspace(home: Path) -> Workspace:
         ("%tool ", "show"),
         ("%tool weigh ", "weigh"),
         ("%tool show ", "bash"),
-        ("%tool show ", "builtin-bash"),
+        ("%tool show built", "builtin-bash"),
         ("%tool off ", "built-in"),
         ("%tool on bash ", "python"),
         ("%tool rename ", "bash"),
@@ -135,6 +136,14 @@ def test_elsewhere_we_stay_out_of_the_way(cell: str) -> None:
 def test_hidden_names_are_not_offered() -> None:
     names = Completer(Workspace({"_hidden": 1, "seen": 2})).suggest("%%agent", "{{", 1)
     assert list(names) == ["seen"]
+
+
+def test_only_what_can_be_a_tool_is_offered_and_ids_only_once_something_is_written() -> None:
+    completer = Completer(Workspace({"weigh": lambda mass: mass, "Any": Any, "Literal": Literal, "City": Workspace}))
+    offered = completer.suggest("%tool ", "%tool ", 0)
+    assert "weigh" in offered
+    assert not {"Any", "Literal", "City"} & set(offered)
+    assert "builtin-bash" not in completer.suggest("%tool show ", "%tool show ", 0)
 
 
 def test_a_file_of_keys_that_cannot_be_read_breaks_no_tab(tmp_path: Path) -> None:

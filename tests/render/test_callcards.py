@@ -14,7 +14,7 @@ def signature(**arguments: JSON) -> str:
 
 
 def test_a_text_is_cut_before_it_is_quoted() -> None:
-    assert signature(code="x = 'a'\ny = 1") == """python(code="x = 'a' y = 1")"""
+    assert signature(code="x = 'a'\ny = 1") == """python(code="x = 'a' ⏎ y = 1")"""
     assert signature(code="1234567\n" * 20).endswith("…')")
     assert signature(n=3, flag=None, given=["a", {"b": 1}]) == "python(n=3, flag=None, given=['a', {'b': 1}])"
 
