@@ -328,3 +328,18 @@ def test_a_decision_that_is_none_is_named() -> None:
     agent = Agent(FakeModel(), namespace={})
     with pytest.raises(UsageError, match=r"'aprove' decides nothing. Did you mean 'approve'"):
         anyio.run(agent.resume, (), {"1": "aprove"})
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Traits("mcp-time-now", "time", origin="python\0-m\0clock"), Traits("mcp-time-now", "time", origin="sh\0evil")),
+        (Traits("sandbox-run_code", "sandbox"), Traits("sandbox-run_code", "sandbox", origin="unsafe")),
+        (Traits("mcp-a-b-c", "a-b"), Traits("mcp-a-b-c", "a")),
+    ],
+)
+def test_a_rule_for_a_tool_holds_for_no_other_that_took_its_name(one: Traits, other: Traits) -> None:
+    policy = Policy()
+    policy.remember(one.rule, "always")
+    assert policy.rule(one.rule) == "always"
+    assert policy.rule(other.rule) is None

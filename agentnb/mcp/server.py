@@ -228,6 +228,7 @@ class McpServer:
         self._changed()
 
     def _tool(self, name: str, tool: mcp_types.Tool) -> McpTool:
-        traits = Traits(f"mcp-{self.name}-{tool.name}", self.name, self.settings.approves(tool.name))
+        known = self.settings
+        traits = Traits(f"mcp-{self.name}-{tool.name}", self.name, known.approves(tool.name), known.origin)
         about = tool.description or tool.title or f"Tool {tool.name} of the server {self.name}."
         return McpTool(name, tool.name, about, dict(tool.input_schema), traits, self.call)

@@ -68,6 +68,11 @@ class Settings:
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
+    @property
+    def origin(self) -> str:
+        """What runs, or is asked: another command or address under this name is another server."""
+        return "\0".join(filter(None, (self.command, *self.args, self.cwd, self.url)))
+
     def approves(self, tool: str) -> Approval:
         """What holds for one of its tools where the person has said nothing."""
         return "always" if self.always_allow & {tool, "*"} else self.approval

@@ -54,7 +54,7 @@ class OpenApiTool:
         self._service = service
         self._numbers = itertools.count(1)
         self.name = operation.name
-        self.traits = Traits(f"openapi-{service.source}-{operation.name}", service.source, service.approval)
+        self.traits = Traits(f"openapi-{service.source}-{operation.name}", service.source, service.approval, base)
 
     def __repr__(self) -> str:
         return f"<tool {self.name}: {self.operation.label} of {self._service.source}>"

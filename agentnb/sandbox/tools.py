@@ -74,7 +74,13 @@ class SandboxTool:
     @property
     def traits(self) -> Traits:
         """What is known of it now: another sandbox may be in use later."""
-        return Traits(f"sandbox-{self._verb.__name__}", "sandbox", self._approval())
+        return Traits(f"sandbox-{self._verb.__name__}", "sandbox", self._approval(), self._origin())
+
+    def _origin(self) -> str:
+        """Nothing where code is locked up: what is allowed to it there is not allowed where it is not."""
+        if self._safe():
+            return ""
+        return str(self._sandboxes.usual) if self._sandboxes else "unsafe"
 
     def _approval(self) -> Approval:
         if self._effect == "writes" or (self._effect == "acts" and not self._safe()):

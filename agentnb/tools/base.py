@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
@@ -165,20 +166,24 @@ class Traits:
 
     `id` is unique in a workspace (`function-mean_mass`, `mcp-time-get_current_time`, `skill-pdf`); `source` groups
     tools in lists (an MCP server, an OpenAPI document). `approval` is what holds where the person has said nothing.
+    `origin` is what stands behind the source: the command of a server, an address; no rule for one holds for another.
     """
 
     id: str = ""
     source: str = ""
     approval: Approval = "always"
+    origin: str = ""
 
     @property
     def rule(self) -> str:
-        """What a person's rules go by: the id, and the source where that has a dash.
+        """What a person's rules go by: the id, the source where that has a dash, and a digest of the origin.
 
-        Else a server `time` with a tool `zone-set` would have what was allowed to `set` of the server `time-zone`.
+        Else a server `time` with a tool `zone-set` would have what was allowed to `set` of the server `time-zone`, and
+        another program under the same name what was allowed to the first.
         """
         own = self.id.startswith((f"mcp-{self.source}-", f"openapi-{self.source}-"))
-        return f"({self.source}) {self.id}" if own and "-" in self.source else self.id
+        known = f"({self.source}) {self.id}" if own and "-" in self.source else self.id
+        return f"{known} @{hashlib.sha256(self.origin.encode()).hexdigest()[:12]}" if self.origin else known
 
 
 class Tool(Protocol):
