@@ -36,7 +36,7 @@ def signature(call: ToolCall) -> str:
 def _short(value: JSON) -> str:
     """A value on one line; a text is cut before it is quoted, so that no escape is cut in two, and shows its lines."""
     if isinstance(value, str):
-        return repr(one_line(value.strip().replace("\n", " ⏎ "), 58))
+        return repr(one_line(visible(value.strip()).replace("\n", " ⏎ "), 58))
     return one_line(repr(value), 60)
 
 

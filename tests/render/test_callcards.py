@@ -32,3 +32,7 @@ def test_what_a_run_within_said_last_is_not_told_twice() -> None:
     assert "All **three**." in shown("All **three**.", "All **three**.")
     assert ">result<" in shown("All three.", "Cut: all.")
     assert ">result<" in shown("long " * 1000, "long " * 1000)
+
+
+def test_the_headline_of_a_call_hides_nothing_that_a_terminal_would() -> None:
+    assert signature(code="os.system('x')\rprint('hello')") == "python(code=\"os.system('x')␍print('hello')\")"
