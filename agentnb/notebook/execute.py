@@ -51,6 +51,7 @@ def run_notebook(source: Path, folder: Path, console: Console, *, model: str | N
     if not all(map(importlib.util.find_spec, ("nbformat", "nbclient", "nbconvert"))):
         raise MissingExtra("Running a notebook", "lab")
     notebook = _read(source)
+    _clear(notebook)
     target = folder / source.name
     if target.resolve() == source.resolve():
         raise UsageError(f"{str(folder)!r} is where {source.name} itself lies. Choose another folder with --output.")
@@ -92,6 +93,13 @@ def _read(source: Path) -> NotebookNode:
         # nbformat takes JSON of another shape for a notebook of some age, and stumbles.
         raise UsageError(f"{source.name} is not a Jupyter notebook. Open it in JupyterLab to see why.") from None
     return notebook
+
+
+def _clear(notebook: NotebookNode) -> None:
+    """Forget what an earlier run left: it would stand below cells that this one does not reach."""
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
 
 
 async def _execute(

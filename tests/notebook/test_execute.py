@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from agentnb.errors import MissingExtra, UsageError
 from agentnb.notebook.console import Console
@@ -58,6 +58,19 @@ def test_a_failed_cell_ends_the_run_and_keeps_what_came_before(tmp_path: Path) -
     assert "never" not in said
     outputs = [cell.outputs for cell in nbformat.read(written.notebook, as_version=4).cells[1:]]
     assert [len(each) for each in outputs] == [1, 1, 0]
+
+
+@kernel
+def test_what_an_earlier_run_left_does_not_stand_below_cells_that_were_not_reached(tmp_path: Path) -> None:
+    path = notebook(tmp_path, "1 / 0", "print('never')")
+    stored = nbformat.read(path, as_version=4)
+    stored.cells[2].outputs = [new_output("stream", text="of an earlier run")]
+    stored.cells[2].execution_count = 2
+    nbformat.write(stored, path)
+    written, _ = run(path)
+    last = nbformat.read(written.notebook, as_version=4).cells[2]
+    assert (last.outputs, last.execution_count) == ([], None)
+    assert "of an earlier run" not in written.page.read_text(encoding="utf-8")
 
 
 @kernel
