@@ -95,7 +95,7 @@ def _blocks(message: Message) -> str:
             case ToolCall(name=name, arguments=arguments):
                 out.append(f"→ {name}({arguments})")
             case ToolResult(name=name):
-                out.append(f"← {name}: {block.text}")
+                out.append(f"← {name}: " + "\n".join(map(calls.named, block.content)))
             case Image() | Audio() | File() | Data():
                 out.append(calls.named(block))
             case Opaque(provider=provider):

@@ -11,12 +11,13 @@ from agentnb import events
 from agentnb.agent import Agent
 from agentnb.errors import RequestRefused, RunInterrupted
 from agentnb.jobs import Run
-from agentnb.messages import Message, ToolResult
+from agentnb.messages import Data, Message, ToolResult
 from agentnb.models.fake import FakeModel, Turn, call
 from agentnb.notebook import show
 from agentnb.notebook.cell import CellRun
 from agentnb.notebook.display import Display, make_display
 from agentnb.notebook.orders import read
+from agentnb.tools.base import ToolReturn
 from agentnb.transcript import Folder, Transcript
 from agentnb.workspace import Workspace
 
@@ -101,6 +102,18 @@ def test_a_conversation_begins_again_only_when_the_cell_runs(
     cell(workspace, "--session new", "second").attend_blocked(text_display())
     assert workspace.session is not before
     assert prompts(workspace) == ["second"]
+
+
+def test_a_dry_run_shows_results_that_are_not_text(workspace: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    def order() -> ToolReturn:
+        return ToolReturn((Data({"item": "tea"}),))
+
+    workspace.namespace["order"] = order
+    workspace.toolbox.add(["order"])
+    cell(workspace, "", "first", [call("order")], "Tea.").attend_blocked(text_display())
+    capsys.readouterr()
+    show.dry_run(cell(workspace, "", "second", key="b"))
+    assert '"item": "tea"' in capsys.readouterr().out
 
 
 class Broken:
