@@ -106,6 +106,8 @@ class Toolbox:
         ):
             if match := next(filter(same, found), None):
                 return match
+        if name in self._sources.toolsets:
+            raise UsageError(f"{name!r} is not a tool, but has some. %tool list {name} shows them.")
         known = [*(each.name for each in found), *self._sources.toolsets]
         raise UsageError(f"No tool {name!r}.{nearest(name, known)} %tool lists them.")
 
@@ -116,7 +118,7 @@ class Toolbox:
             return exact
         if name in self._sources.toolsets:
             return [each for each in found if each.toolset == name]
-        if any(sign in name for sign in "*?["):
+        if _is_pattern(name):
             return [each for each in found if fnmatchcase(each.name, name) or fnmatchcase(each.id, name)]
         return []
 
@@ -147,6 +149,8 @@ class Toolbox:
         raise self._unknown(name)
 
     def _unknown(self, name: str) -> UsageError:
+        if _is_pattern(name):
+            return UsageError(f"No tool fits {name!r}. %tool lists them.")
         callables = [n for n, v in list(self._namespace.items()) if callable(v) and not n.startswith("_")]
         known = [each.name for each in self.listed()]
         return UsageError(
@@ -281,6 +285,10 @@ class Toolbox:
             else:
                 self._chosen[old.id] = new
         self._changed()
+
+
+def _is_pattern(name: str) -> bool:
+    return any(sign in name for sign in "*?[")
 
 
 def _all_of(toolset: str) -> str:

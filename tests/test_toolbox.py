@@ -163,7 +163,7 @@ def test_a_run_takes_tools_by_name_id_toolset_and_pattern() -> None:
     assert picked("mcp-clock-*", "now") == ["time_now", "time_zone", "alarm", "now"]
     with pytest.raises(UsageError, match="No function 'zzz'"):
         picked("zzz")
-    with pytest.raises(UsageError, match="No function 'zzz\\*'"):
+    with pytest.raises(UsageError, match="No tool fits 'zzz\\*'"):
         picked("zzz*")
 
 
@@ -202,6 +202,8 @@ def test_a_tool_is_looked_up_by_name_then_by_id_then_by_the_name_it_has_at_home(
     run = {"find": toolbox.all()["web_search"]}
     assert look_up(run, "find") is run["find"]
     assert look_up(run, "mcp-web-search") is run["find"]
+    with pytest.raises(UsageError, match=r"'web' is not a tool, but has some\. %tool list web shows them"):
+        toolbox.get("web")
     assert look_up(run, "search") is None  # what a run was not given is not in it
 
 

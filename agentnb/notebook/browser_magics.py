@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 from IPython.display import Image, display
 
-from agentnb.errors import UsageError, nearest
+from agentnb.errors import MissingExtra, UsageError, nearest
 from agentnb.notebook import show
 from agentnb.notebook.errand import wait_for
 from agentnb.notebook.starting import starting
@@ -71,6 +73,8 @@ class BrowserMagics(Magics):
 
     def _switch(self, on: bool) -> None:
         toolbox = self.workspace.toolbox
+        if on and find_spec("playwright") is None:
+            raise MissingExtra("A browser", "sandbox")
         toolbox.enable(BrowserTools.name, on)
         if on:
             count = len(toolbox.match(BrowserTools.name))

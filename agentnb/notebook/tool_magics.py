@@ -222,7 +222,7 @@ class ToolMagics(Magics):
 
 
 def _names(line: str) -> list[str]:
-    return line.replace(",", " ").split()
+    return [word.strip("'\"") for word in line.replace(",", " ").split()]
 
 
 def help_text(verbs: Sequence[str] = tuple(VERBS)) -> str:

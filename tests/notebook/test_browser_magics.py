@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from agentnb.errors import UsageError
+from agentnb.notebook import browser_magics
 from agentnb.sandbox.browser_find import find_browser
 from tests.notebook.conftest import Notebook
 from tests.sandbox.site import Site, serve_site
@@ -34,6 +35,12 @@ def test_help_and_mistakes_say_what_there_is(notebook: Notebook) -> None:
     assert notebook.says("%browser --help").startswith("%browser                  the page in front")
     assert "does not know 'snapshoot'. Did you mean 'snapshot'?" in notebook.fails("%browser snapshoot")
     assert "only http, https, about:blank" in notebook.fails("%browser file:///etc/passwd")
+
+
+def test_models_are_not_offered_a_browser_that_cannot_be(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser_magics, "find_spec", {}.get)
+    assert "Run: pip install 'agentnb[sandbox]'" in notebook.fails("%browser on")
+    assert "browser_navigate" not in notebook.workspace.toolbox.enabled()
 
 
 def test_without_a_browser_one_line_says_what_to_install(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:

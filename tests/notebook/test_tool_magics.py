@@ -98,7 +98,7 @@ def test_a_verb_that_is_misspelled_alone_is_recognised_too(notebook: Notebook) -
 def test_tools_are_switched_by_name_source_and_pattern(add: Notebook) -> None:
     add.says("%tool off add")
     assert toolbox(add).enabled() == {}
-    add.says("%tool on a* built-in")
+    add.says("%tool on 'a*' built-in")
     assert {"add", "bash"} <= set(toolbox(add).enabled())
     assert "No tool 'ad'. Did you mean 'add'?" in add.fails("%tool off ad")
 
