@@ -15,6 +15,7 @@ from agentnb.prompting.blocks import to_blocks
 from agentnb.prompting.budget import cut
 from agentnb.prompting.plain import origins
 from agentnb.tools.base import Approval, ToolContext, ToolReturn
+from agentnb.tools.references import SHELL
 
 #: What an answer may take, in tokens, and the names that are offered where one is not known.
 _TOKENS, _OFFERED = 4_000, 30
@@ -67,7 +68,7 @@ def _joined(blocks: list[Content]) -> tuple[Content, ...]:
 def _lookup(namespace: Mapping[str, object], name: str) -> object:
     if name in namespace and not name.startswith("_"):
         return namespace[name]
-    names = [known for known in tuple(namespace) if not known.startswith("_")]
+    names = [known for known in tuple(namespace) if not known.startswith("_") and known not in SHELL]
     if not name.isidentifier() or keyword.iskeyword(name):
         raise ToolError(f"{name[:100]!r} is not the name of a variable; expressions are not evaluated. Use python.")
     offered = f" Variables: {', '.join(names[-_OFFERED:])}." if names else " There are none."

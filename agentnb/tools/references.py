@@ -12,7 +12,7 @@ from agentnb.messages import JSON, JSONObject
 #: At most so many variables are offered, the newest: a long list helps no model.
 OFFERED = 50
 #: IPython's own names, never offered.
-_SHELL = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython", "display"})
+SHELL = frozenset({"In", "Out", "exit", "quit", "open", "get_ipython", "display"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Reference:
         """The variables that fit, oldest first; private names and the shell's own are left out."""
         # A copy at one blow: another thread may add a variable meanwhile.
         variables = tuple(namespace.items())
-        return [n for n, v in variables if not n.startswith("_") and n not in _SHELL and self.fits(v)]
+        return [n for n, v in variables if not n.startswith("_") and n not in SHELL and self.fits(v)]
 
     def schema(self, namespace: Mapping[str, object], about: str = "") -> JSONObject:
         """The JSON Schema of this place as `namespace` is now; `about` is what the docstring says of it."""

@@ -85,7 +85,7 @@ async def test_a_column_or_a_key_is_looked_at_alone(call: Call) -> None:
 )
 async def test_only_names_are_looked_up(call: Call, name: str, words: str) -> None:
     with pytest.raises(ToolError, match=words):
-        await call(Inspect(), {"df": pd.DataFrame(), "_private": 1}, name=name)
+        await call(Inspect(), {"In": [], "get_ipython": print, "df": pd.DataFrame(), "_private": 1}, name=name)
 
 
 async def test_an_empty_notebook_says_so(call: Call) -> None:
