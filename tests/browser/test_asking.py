@@ -242,3 +242,33 @@ def test_always_is_asked_once_and_stop_closes_a_question(lab: Lab) -> None:
     expect(lab.output(1)).to_contain_text("%agent resume asks again")
     expect(lab.output(1).locator(".agentnb-ask")).to_have_count(0)
     expect(lab.output(1)).to_contain_text("not answered")
+
+
+#: Code with everything that colours could get wrong; the end is not closed.
+CODE = "# it's <b>bold</b>\ns = f'{x!r} # no comment' + \"it's\"\nt = '''a\n# b'''\nfor_ = 0x1f if s else 1e3\nu = \"\"\"'''"
+
+
+def test_code_is_shown_in_colours_and_whole(lab: Lab) -> None:
+    lab.open("code.ipynb", "%load_ext agentnb", "%%agent\nRun it.")
+    lab.run(0)
+    (lab.server.root / "reports.py").write_text(REPORTS, "utf-8")
+    begin = f"""import reports
+from agentnb.messages import Text
+async def preview(self, arguments, context):
+    return (Text("In here:\\n```python\\n" + {CODE!r} + "\\n```"),)
+reports.EditReport.preview = preview
+reports.begin(get_ipython().run_line_magic("agentnb", ""), [reports.edit], "Done.")"""
+    lab.page.evaluate(SILENTLY, begin)
+    lab.run(1, wait=False)
+    asked = question(lab)
+    code = asked.locator("pre.code")
+    assert code.evaluate("each => each.textContent") == CODE
+    expect(code.locator(".comment")).to_have_text(["# it's <b>bold</b>"])
+    expect(code.locator(".string")).to_have_text(["'{x!r} # no comment'", '"it\'s"', "'''a\n# b'''", "\"\"\"'''"])
+    expect(code.locator(".keyword")).to_have_text(["if", "else"])
+    expect(code.locator(".number")).to_have_text(["0x1f", "1e3"])
+    expect(code.locator("b")).to_have_count(0)
+    lab.screenshot("asking-code-light", lab.cell(1))
+    asked.get_by_role("button", name="Deny").click()
+    asked.get_by_label("Reason").press("Enter")
+    expect(lab.output(1)).to_contain_text("Done.")
