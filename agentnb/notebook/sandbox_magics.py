@@ -230,6 +230,8 @@ class SandboxMagics(Magics):
         show.text(f"Cells and tools use {wanted} from now on.")
 
     def _offer(self, on: bool) -> None:
+        if on:
+            self.workspace.sandboxes.open()  # where there can be none, this says so
         self.workspace.toolbox.enable(SandboxTools.name, on)
         asks = "" if self.workspace.sandboxes.usual.safe else " Those that act ask you first."
         show.text(f"Models are offered the sandbox.{asks}" if on else "Models are not offered the sandbox.")

@@ -19,6 +19,7 @@ from agentnb.notebook.complete import Completer
 from agentnb.notebook.errand import wait_for
 from agentnb.notebook.extension import Extension
 from agentnb.sandbox import bwrap
+from agentnb.sandbox.sandboxes import Wanted
 from tests.notebook.conftest import Notebook, Ran
 from tests.sandbox.conftest import jupyter_server
 
@@ -185,6 +186,13 @@ def test_without_bubblewrap_one_line_says_what_to_do(book: Notebook, monkeypatch
         "UsageError: bubblewrap is not installed. Install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: \
 dnf install bubblewrap). Or run it unprotected, in a plain subprocess: %%sandbox --unsafe."
     )
+
+
+def test_models_are_not_offered_a_sandbox_that_cannot_be(book: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(vars(book.workspace.sandboxes), "unavailable", "bubblewrap is not installed.")
+    monkeypatch.setattr(book.workspace.sandboxes, "usual", Wanted(memory=998_000_000))
+    assert "bubblewrap is not installed" in book.fails("%sandbox on")
+    assert "sandbox_run_code" not in book.workspace.toolbox.enabled()
 
 
 def test_a_jupyter_server_runs_cells_with_the_token_of_a_variable(
