@@ -245,7 +245,12 @@ def test_always_is_asked_once_and_stop_closes_a_question(lab: Lab) -> None:
 
 
 #: Code with everything that colours could get wrong; the end is not closed.
-CODE = "# it's <b>bold</b>\ns = f'{x!r} # no comment' + \"it's\"\nt = '''a\n# b'''\nfor_ = 0x1f if s else 1e3\nu = \"\"\"'''"
+CODE = """# it's <b>bold</b>
+s = f'{x!r} # no comment' + "it's"
+t = '''a
+# b'''
+for_ = 0x1f if s else 1e3
+u = \"\"\"'''"""
 
 
 def test_code_is_shown_in_colours_and_whole(lab: Lab) -> None:
