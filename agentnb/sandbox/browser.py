@@ -30,6 +30,8 @@ T = TypeVar("T")
 #: Seconds without use after which the browser stops; its tabs go with it.
 IDLE = 600.0
 _CLOSE = 12
+#: What Chromium says where its proxy, our gate, reached nobody.
+_NO_TUNNEL = "ERR_TUNNEL_CONNECTION_FAILED"
 
 
 class Browser:
@@ -196,6 +198,8 @@ class Browser:
         if process.gate.refused:
             return f"{action} did not work: {process.gate.refused[-1]}. Only a person can: browser_navigate there asks."
         words = str(error).partition("Call log:")[0].strip() or "it took too long"
+        if _NO_TUNNEL in words:
+            words = "nothing answers there. Check the address, and the network."
         told = " ".join(process.tabs.told())
         return f"{action} did not work: {shown(words)}{f' ({told})' if told else ''}"
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import urllib.request
@@ -134,6 +135,13 @@ async def test_a_server_that_never_answers_is_given_up(browser: Browser, site: S
     with anyio.fail_after(10), pytest.raises(ToolError, match="browser_navigate did not work"):
         await do("navigate", url=f"{site.url}/hang")
     assert "Title: Order" in await do("navigate", url=site.url)
+
+
+async def test_an_address_where_nothing_answers_is_said_in_plain_words(browser: Browser) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with pytest.raises(ToolError, match=r"did not work: nothing answers there\. Check the address, and the network\."):
+        await browser.open(f"https://127.0.0.1:{port}")
 
 
 async def test_a_page_that_never_ends_loading_is_used_all_the_same(browser: Browser, site: Site) -> None:
