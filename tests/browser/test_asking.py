@@ -277,3 +277,10 @@ reports.begin(get_ipython().run_line_magic("agentnb", ""), [reports.edit], "Done
     asked.get_by_role("button", name="Deny").click()
     asked.get_by_label("Reason").press("Enter")
     expect(lab.output(1)).to_contain_text("Done.")
+
+
+def test_a_question_of_a_kernel_that_is_gone_says_so(lab: Lab) -> None:
+    asked = begun(lab, "restarted.ipynb")
+    lab.page.evaluate("async () => { await jupyterapp.shell.currentWidget.sessionContext.restartKernel(); }")
+    asked.get_by_role("button", name="Approve").click()
+    expect(asked).to_contain_text("%agent resume asks again")

@@ -234,6 +234,12 @@ function draw(model, root) {
   const filling = question.choices.find(choice => choice.style === 'primary')?.fields ?? false;
   form.hidden = !filling;
   let opened = null;
+  let unheard = 0;
+  const say = (words, wrong) => {
+    note.textContent = words;
+    note.hidden = !words;
+    note.classList.toggle('wrong', wrong);
+  };
 
   const send = choice => {
     const changed = {};
@@ -248,6 +254,10 @@ function draw(model, root) {
       rows.forEach(each => each.answer(changed, cleared));
     }
     busy(true);
+    if (!filling) {
+      // An approval is taken at once; a form's button may start something long.
+      unheard = setTimeout(() => say('The kernel does not answer. If it was restarted, %agent resume asks again.', true), 3000);
+    }
     model.send({ type: 'reply', choice: choice.id, changed, cleared, reason: choice.reason ? reason.value : '' });
   };
 
@@ -284,10 +294,9 @@ function draw(model, root) {
   const busy = on => controls().forEach(each => Object.assign(each, { disabled: on }));
   const show = () => {
     const state = model.get('state');
+    clearTimeout(unheard);
     busy(false);
-    note.textContent = state.note;
-    note.hidden = !state.note;
-    note.classList.toggle('wrong', state.wrong);
+    say(state.note, state.wrong);
     if (opened) {
       open(null);
     }
