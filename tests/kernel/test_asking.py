@@ -74,7 +74,7 @@ def test_a_client_without_stdin_has_the_call_refused_at_once_and_the_model_told(
 def test_input_approves_where_no_front_end_draws_the_widget(asking: Kernel) -> None:
     asking.ok(SCRIPT)
     cell, (prompt,) = ask(asking, "a")
-    assert prompt == "[a]pprove, [e]dit arguments, [d]eny, always in this [s]ession, always in this [n]otebook? "
+    assert prompt == "[a]pprove, [e]dit arguments, [d]eny, always in this [s]ession, always in this n[o]tebook? "
     assert 'words = "hello"' in cell.stdout
     assert asking.value("saved") == "[('a.md', 'hello')]"
     assert cell.mime(WIDGET) == []

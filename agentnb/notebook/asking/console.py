@@ -47,13 +47,24 @@ def ask(question: Question, terminal: Terminal) -> Reply | None:
 
 
 def letters(choices: Sequence[Choice]) -> dict[str, Choice]:
-    """A letter for each choice: of its first word, else of its last ones, else of any."""
+    """A letter for each choice: of its first word, else of its last ones, else of any.
+
+    None is y or n: whoever types these means yes or no.
+    """
     found: dict[str, Choice] = {}
     for choice in choices:
         first, *rest = choice.label.lower().split() or [""]
-        wanted = [first[:1], *(word[:1] for word in reversed(rest)), *choice.label.lower(), *"0123456789"]
-        found[next(letter for letter in wanted if letter.isalnum() and letter not in found)] = choice
+        initials = (word[:1] for word in reversed(rest))
+        wanted = [first[:1], *"".join(rest[-1:]), *initials, *choice.label.lower(), *"0123456789"]
+        free = (letter for letter in wanted if letter.isalnum() and letter not in found and letter not in "yn")
+        found[next(free)] = choice
     return found
+
+
+def _plainly(given: str, choices: Sequence[Choice]) -> Choice | None:
+    """What yes and no mean."""
+    style = {"y": "primary", "yes": "primary", "n": "danger", "no": "danger"}.get(given)
+    return next((choice for choice in choices if choice.style == style), None)
 
 
 def _shown(question: Question) -> str:
@@ -69,7 +80,8 @@ def _choose(choices: Sequence[Choice], terminal: Terminal) -> Choice | None:
         given = terminal.ask(prompt).strip().lower()
         if not given:
             return None
-        if choice := by_letter.get(given) or next((c for c in choices if given in (c.id, c.label.lower())), None):
+        named = next((choice for choice in choices if given in (choice.id, choice.label.lower())), None)
+        if choice := by_letter.get(given) or named or _plainly(given, choices):
             return choice
         terminal.write(f"  Enter one of {', '.join(by_letter)}; nothing is a no.\n")
     return None

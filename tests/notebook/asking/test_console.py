@@ -55,15 +55,28 @@ class Person:
 
 @pytest.mark.parametrize(
     ("line", "choice"),
-    [("a", "approve"), ("A ", "approve"), ("s", "session"), ("n", "notebook"), ("approve", "approve")],
+    [
+        ("a", "approve"),
+        ("A ", "approve"),
+        ("s", "session"),
+        ("o", "notebook"),
+        ("approve", "approve"),
+        ("y", "approve"),
+        ("Yes", "approve"),
+    ],
 )
 def test_a_letter_or_a_word_answers(line: str, choice: str) -> None:
     person = Person(line)
     assert ask(ASKED, person.terminal()) == Reply(choice)
     assert person.written == "? Allow save?\n  path = a␛[2J\n"
     assert person.prompts == [
-        "[a]pprove, [e]dit arguments, [d]eny, always in this [s]ession, always in this [n]otebook? "
+        "[a]pprove, [e]dit arguments, [d]eny, always in this [s]ession, always in this n[o]tebook? "
     ]
+
+
+@pytest.mark.parametrize("line", ["n", "No", "d", "deny"])
+def test_no_is_a_no_and_never_one_of_the_others(line: str) -> None:
+    assert ask(ASKED, Person(line, "").terminal()) == Reply("deny")
 
 
 def test_nothing_and_the_end_of_the_input_are_a_no() -> None:
@@ -75,7 +88,7 @@ def test_nothing_and_the_end_of_the_input_are_a_no() -> None:
 def test_who_never_answers_with_a_letter_has_said_no() -> None:
     person = Person("x", "ja", "?", "1", "approved", "too late")
     assert ask(ASKED, person.terminal()) == Reply("deny", None, "too late")
-    assert "Enter one of a, e, d, s, n" in person.written
+    assert "Enter one of a, e, d, s, o" in person.written
 
 
 def test_a_denial_asks_for_a_reason() -> None:
@@ -123,4 +136,4 @@ def test_an_interrupt_goes_through() -> None:
 
 def test_every_choice_gets_a_letter_of_its_own() -> None:
     same = tuple(Choice(str(n), "Yes") for n in range(4))
-    assert list(letters(same)) == ["y", "e", "s", "0"]
+    assert list(letters(same)) == ["e", "s", "0", "1"]
