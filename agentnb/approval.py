@@ -193,7 +193,10 @@ class Gate:
                 return Passed(arguments)
             reply = await self.asker.ask(await _question(tool, arguments, context)) if self.asker else None
             if reply is None:
-                raise ToolError(f"{tool.name} was not run: {_NOBODY}.")
+                raise ToolError(
+                    f"{tool.name} was not run: {_NOBODY}. "
+                    f"To allow it beforehand: %tool approve {tool.name} always, or --approve auto."
+                )
             return self._read(reply, tool, arguments)
 
     def _read(self, reply: Reply, tool: Tool, arguments: JSONObject) -> Passed:

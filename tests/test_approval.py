@@ -118,7 +118,8 @@ async def test_where_nobody_can_be_asked_a_call_is_refused() -> None:
     for asker in (None, Person(None)):
         result = await Agent(FakeModel(MOON, "Pity."), tools=[tool], asker=asker, namespace={}).run("Go")
         assert given(result.messages) == [
-            "Error: launch was not run: it needs a person's approval, and nobody can be asked here."
+            "Error: launch was not run: it needs a person's approval, and nobody can be asked here. "
+            "To allow it beforehand: %tool approve launch always, or --approve auto."
         ]
     assert tool.ran == []
 

@@ -106,8 +106,7 @@ class ToolMagics(Magics):
             case "show":
                 show.text(workspace.mask(tool_lists.about(workspace, direct.known(workspace, rest))))
             case "on" | "off":
-                for name in _names(rest):
-                    workspace.toolbox.enable(name, verb == "on")
+                show.text(tool_rules.switched(workspace, _names(rest), verb == "on"))
             case "rm":
                 show.text(tool_rules.removed(workspace, _names(rest)))
             case "rename":

@@ -15,6 +15,8 @@ from agentnb.workspace import Workspace
 #: What takes a rule back: the tool's own holds again.
 DEFAULT = "default"
 _FLAG = "--notebook"
+#: So many names are told of tools that were switched at once.
+_TOLD = 12
 
 
 def removed(workspace: Workspace, names: Sequence[str]) -> str:
@@ -32,6 +34,15 @@ def removed(workspace: Workspace, names: Sequence[str]) -> str:
         "skipped (still there, and switched off)": gone.skipped,
     }
     return "\n".join(f"{what}: {', '.join(each)}" for what, each in said.items() if each)
+
+
+def switched(workspace: Workspace, names: Sequence[str], on: bool) -> str:
+    """Offer tools, or not for now, and say which. Raises UsageError for one that there is not."""
+    for name in names:
+        workspace.toolbox.enable(name, on)
+    which = list(dict.fromkeys(each.name for name in names for each in workspace.toolbox.match(name)))
+    more = f" and {len(which) - _TOLD} more" if len(which) > _TOLD else ""
+    return f"{', '.join(which[:_TOLD] or names)}{more}: {'offered' if on else 'not offered for now'}."
 
 
 def rename(workspace: Workspace, names: Sequence[str]) -> str:

@@ -96,7 +96,7 @@ def test_a_verb_that_is_misspelled_alone_is_recognised_too(notebook: Notebook) -
 
 
 def test_tools_are_switched_by_name_source_and_pattern(add: Notebook) -> None:
-    add.says("%tool off add")
+    assert add.says("%tool off add") == "add: not offered for now."
     assert toolbox(add).enabled() == {}
     add.says("%tool on 'a*' built-in")
     assert {"add", "bash"} <= set(toolbox(add).enabled())

@@ -321,6 +321,15 @@ function draw(model, root) {
   root.dataset.lmSuppressShortcuts = 'true';
   model.on('change:state', show);
   show();
+  if (!filling) {
+    // The second click of a double click, meant for the question before, must not answer this one.
+    root.classList.add('fresh');
+    buttons.forEach(each => Object.assign(each, { disabled: true }));
+    setTimeout(() => {
+      root.classList.remove('fresh');
+      buttons.forEach(each => Object.assign(each, { disabled: false }));
+    }, 400);
+  }
   return () => model.off('change:state', show);
 }
 
