@@ -196,3 +196,17 @@ def browser_errors() -> type[Exception]:
     from playwright.async_api import Error
 
     return Error
+
+
+async def go(page: Page, url: str, patience: float) -> None:
+    """Be there when the server has answered; the rest of the page gets half of the time there is."""
+    try:
+        await page.goto(url, wait_until="commit")
+    except browser_errors() as error:
+        if "net::ERR" in str(error):
+            # Chromium's own page about it comes a moment later, and would interrupt whoever goes on at once.
+            with contextlib.suppress(browser_errors()):
+                await page.wait_for_url("chrome-error://**", wait_until="commit", timeout=1000)
+        raise
+    with contextlib.suppress(browser_errors()):
+        await page.wait_for_load_state("domcontentloaded", timeout=patience * 500)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from agentnb.errors import ToolError
 from agentnb.messages import Image
 from agentnb.sandbox.browser_address import parse_address
 from agentnb.sandbox.browser_look import look, look_at, picture
 from agentnb.sandbox.browser_snapshot import LONGEST, bounded, page_content
-from agentnb.sandbox.browser_tabs import Tabs, browser_errors
+from agentnb.sandbox.browser_tabs import Tabs, go
 from agentnb.tools.base import Approval
-
-if TYPE_CHECKING:
-    from playwright.async_api import Page
 
 #: What a verb has to say beside what the page looks like afterwards.
 Said: TypeAlias = str | Image | None
@@ -45,20 +41,13 @@ class Verb:
         return self.act.__name__.rstrip("_")
 
 
-async def _go(page: Page, url: str, patience: float) -> None:
-    """Be there when the server has answered; the rest of the page gets half of the time there is."""
-    await page.goto(url, wait_until="commit")
-    with contextlib.suppress(browser_errors()):
-        await page.wait_for_load_state("domcontentloaded", timeout=patience * 500)
-
-
 async def navigate(tabs: Tabs, url: str) -> None:
     """Open a web page, and see it.
 
     Args:
         url: an http, https or data: URL, or about:blank.
     """
-    await _go(await tabs.current(), parse_address(url).url, tabs.patience)
+    await go(await tabs.current(), parse_address(url).url, tabs.patience)
 
 
 async def back(tabs: Tabs) -> None:
@@ -203,7 +192,7 @@ async def tab_new(tabs: Tabs, url: str = "about:blank") -> None:
         url: what to open there.
     """
     address = parse_address(url)
-    await _go(await tabs.new(), address.url, tabs.patience)
+    await go(await tabs.new(), address.url, tabs.patience)
 
 
 async def tab_select(tabs: Tabs, number: int) -> None:

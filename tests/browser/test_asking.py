@@ -200,7 +200,9 @@ def test_a_call_is_shown_with_its_diff_and_approved_by_a_click(lab: Lab) -> None
 
 def test_arguments_are_edited_with_the_keyboard_before_the_call_runs(lab: Lab) -> None:
     asked = begun(lab, "edit.ipynb")
-    asked.get_by_role("button", name="Edit arguments").focus()
+    edit = asked.get_by_role("button", name="Edit arguments")
+    expect(edit).to_be_enabled()
+    edit.focus()
     lab.page.keyboard.press("Enter")
     field = asked.get_by_label("new")
     expect(asked.get_by_label("old")).to_be_focused()
