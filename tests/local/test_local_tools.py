@@ -15,7 +15,7 @@ from agentnb.errors import ConnectionFailed
 from agentnb.messages import Message, ToolResult
 from agentnb.models import weights
 
-pytestmark = pytest.mark.local_model
+pytestmark = [pytest.mark.local_model, pytest.mark.timeout(300)]
 
 T = TypeVar("T")
 SMALL, LARGER = "qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"
@@ -36,7 +36,7 @@ def workspace() -> Iterator[Workspace]:
 
 
 def waited(workspace: Workspace, work: Coroutine[object, object, T]) -> T:
-    return asyncio.run_coroutine_threadsafe(work, workspace.background.loop).result(110)
+    return asyncio.run_coroutine_threadsafe(work, workspace.background.loop).result(280)
 
 
 def called(messages: tuple[Message, ...]) -> list[str]:
