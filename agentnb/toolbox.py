@@ -166,8 +166,9 @@ class Toolbox:
         chosen = {}
         for name, toolset in list(self._sources.toolsets.items()):
             members = [each.enabled for each in found if each.toolset == name]
+            off = _all_of(name) in self._disabled or (members and not any(members))
             # What is known already need not run for that: a server that was idle is started by a call of its tools.
-            needed = not members and _all_of(name) not in self._disabled
+            needed = not off and (not members or getattr(toolset, "live", False))
             if needed if wanted is None else name in wanted:
                 chosen[name] = toolset
         outcomes = await asyncio.gather(*(each.ready() for each in chosen.values()), return_exceptions=True)

@@ -272,6 +272,27 @@ def test_a_toolset_whose_tools_are_known_is_not_started_for_a_run() -> None:
     assert list(toolbox.enabled()) == ["search"]
 
 
+class Growing(Server):
+    """A toolset that has more whenever it is asked."""
+
+    live = True
+
+    async def ready(self) -> Sequence[Tool]:
+        self.made = [*self.known(), Remote(self.name, f"new_{len(self.made)}")]
+        return self.made
+
+
+def test_a_toolset_that_runs_is_asked_anew_for_each_round() -> None:
+    toolbox = box()
+    toolbox.add_toolset(Growing("web", ["search"]))
+    anyio.run(toolbox.ready)
+    assert list(toolbox.enabled()) == ["search", "new_1"]
+    for name in ("search", "new_1"):
+        toolbox.enable(name, False)
+    anyio.run(toolbox.ready)
+    assert len(toolbox.all()) == 2, "what is off is left alone"
+
+
 def test_one_of_a_toolset_that_is_off_can_be_on_and_new_ones_are_off() -> None:
     toolbox = box()
     server = Server("clock", ["alarm", "now"])

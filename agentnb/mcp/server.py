@@ -108,6 +108,11 @@ class McpServer:
         """The tools of its last list; none before it was first started."""
         return self._tools
 
+    @property
+    def live(self) -> bool:
+        """Whether it runs, so that asking it anew for its tools costs nothing."""
+        return self.state == "running"
+
     async def ready(self) -> tuple[McpTool, ...]:
         """Its tools, after it was started; none where it is disabled. Raises ToolError that says why it cannot be."""
         if self.settings.disabled:

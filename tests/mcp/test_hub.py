@@ -152,3 +152,17 @@ async def test_an_agent_uses_the_tools_of_a_server(tmp_path: Path) -> None:
     assert [str(result.content) for result in results] == ["(Data(value={'result': 42}, type='data'),)"]
     await anyio.to_thread.run_sync(workspace.close)
     assert server.state == "stopped"
+
+
+async def test_a_tool_that_appears_during_a_run_can_be_called_in_its_next_round(tmp_path: Path) -> None:
+    workspace = Workspace({}, base_dir=tmp_path, environ={})
+    workspace.mcp.add("nasty", {"command": sys.executable, "args": [NASTY], "alwaysAllow": ["*"]})
+    model = FakeModel([ToolCall("1", "grow", '{"text": "fresh"}')], [ToolCall("2", "fresh", '{"text": "hi"}')], "Done.")
+    run = workspace.run(workspace.agent(model=model), user("Grow."))
+    run.start()
+    await anyio.to_thread.run_sync(lambda: run.done.result(10))
+    offered = [{spec.name for spec in request.tools} for request in model.requests]
+    assert ["fresh" in names for names in offered] == [False, True, True]
+    given = [b for m in run.transcript().messages for b in m.content if isinstance(b, ToolResult)]
+    assert "not found" not in given[1].text
+    await anyio.to_thread.run_sync(workspace.close)
