@@ -231,8 +231,8 @@ class Reopening(Protocol):
 class Toolset(Protocol):
     """Tools that come and go together: those of an MCP server, of an OpenAPI document, skills.
 
-    It may have `off_by_default`, where nothing of it is offered unasked, and `live`, where what it has may change at any
-    time and asking costs nothing.
+    It may have `off_by_default`, where nothing of it is offered unasked, and `live`, where what it has may change at
+    any time and asking costs nothing.
     """
 
     @property
