@@ -198,8 +198,12 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 
 #: The only modules of ours that are imported in a function: a script that imports agentnb must not pay for IPython, nor
-#: a first cell for OpenAPI.
-LATE = {"__init__": {"agentnb.notebook.extension"}, "notebook.openapi_verb": {"agentnb.openapi"}}
+#: a first cell for OpenAPI and HTML.
+LATE = {
+    "__init__": {"agentnb.notebook.extension"},
+    "builtins.fetch": {"agentnb.builtins.readable"},
+    "notebook.openapi_verb": {"agentnb.openapi"},
+}
 
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.
 HEAVY = {

@@ -8,12 +8,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from agentnb.builtins.declared import BuiltIn
 from agentnb.builtins.picture import picture
-from agentnb.builtins.readable import readable
 from agentnb.errors import AgentnbError, ToolError
 from agentnb.messages import JSON, Content, JSONObject, Text
 from agentnb.models.http import Fetched, Http
@@ -136,6 +134,8 @@ def _headers(given: Mapping[str, str] | str | None) -> dict[str, str]:
 
 
 def _refused(got: Fetched, url: str) -> str:
+    from http import HTTPStatus
+
     try:
         phrase = f" {HTTPStatus(got.status).phrase}"
     except ValueError:
@@ -168,6 +168,8 @@ def _text(got: Fetched, url: str) -> str:
             return text
     beginning = text[:200].lstrip().lower()
     if "html" in kind or (not kind and beginning.startswith(("<!doctype html", "<html"))):
+        from agentnb.builtins.readable import readable  # its parser of HTML takes longer to load than all else here
+
         return readable(text, url)
     return text
 

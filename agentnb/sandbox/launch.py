@@ -13,7 +13,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import Protocol
 
 import orjson
@@ -76,6 +75,8 @@ class Launcher(Protocol):
 
 def payload(limits: Limits, *, home: str, private: str, everywhere: bool, uid: int | None, processes: int) -> bytes:
     """The source of the program, and what it is told."""
+    from importlib import resources
+
     package = resources.files("agentnb.sandbox")
     modules = [[f"agentnb.sandbox.{name}", (package / f"{name}.py").read_text("utf-8")] for name in _MODULES]
     config: dict[str, JSON] = {

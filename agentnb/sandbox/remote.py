@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from importlib import resources
 
 from agentnb.errors import SandboxError
 from agentnb.messages import JSON, JSONObject
@@ -238,6 +237,8 @@ def _plain(failed: Failed) -> Failed:
 
 
 def _sources() -> list[list[str]]:
+    from importlib import resources
+
     package = resources.files("agentnb.sandbox")
     modules = ("guest_files", "guest_processes")
     return [[f"agentnb.sandbox.{name}", (package / f"{name}.py").read_text("utf-8")] for name in modules]

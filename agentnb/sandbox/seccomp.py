@@ -7,7 +7,7 @@ out of reach. Everything is allowed but what is named here, so that numpy, compi
 from __future__ import annotations
 
 import errno
-import platform
+import os
 import struct
 from collections.abc import Sequence
 
@@ -60,7 +60,7 @@ _MACHINES = {
 
 def program(machine: str | None = None) -> bytes | None:
     """The filter for a machine (this one), as bubblewrap takes it; None for a machine whose calls are not known."""
-    known = _MACHINES.get(machine or platform.machine())
+    known = _MACHINES.get(machine or os.uname().machine)
     if known is None:
         return None
     architecture, forbidden, checked = known
