@@ -11,7 +11,7 @@ from agentnb.builtins.changes import about
 from agentnb.builtins.declared import BuiltIn
 from agentnb.errors import AgentnbError, ToolError, nearest
 from agentnb.messages import Content, Text
-from agentnb.prompting.blocks import to_blocks
+from agentnb.prompting.blocks import in_one, to_blocks
 from agentnb.prompting.budget import cut
 from agentnb.prompting.plain import origins
 from agentnb.tools.base import Approval, ToolContext, ToolReturn
@@ -51,18 +51,7 @@ def _shown(namespace: Mapping[str, object], name: str, what: str) -> tuple[Conte
         blocks = (Text(str(error)),)
     except Exception as error:  # the repr of an object can raise anything
         blocks = (Text(f"(it cannot be shown: {type(error).__name__})"),)
-    return _joined([Text(title), *blocks, *_attributes(value)])
-
-
-def _joined(blocks: list[Content]) -> tuple[Content, ...]:
-    """Texts that follow each other as one, so that nobody runs them together."""
-    joined: list[Content] = []
-    for block in blocks:
-        if isinstance(block, Text) and joined and isinstance(last := joined[-1], Text):
-            joined[-1] = Text(f"{last.text}\n{block.text}")
-        else:
-            joined.append(block)
-    return tuple(joined)
+    return in_one([Text(title), *blocks, *_attributes(value)])
 
 
 def _lookup(namespace: Mapping[str, object], name: str) -> object:

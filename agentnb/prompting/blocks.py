@@ -182,10 +182,11 @@ def _members(named: list[tuple[str, object]], count: int, budget: int) -> tuple[
         blocks.extend(part)
     if count > len(shown):
         blocks.append(Text(mark(count - len(shown), count, "members")))
-    return _joined(blocks)
+    return in_one(blocks)
 
 
-def _joined(blocks: list[Content]) -> tuple[Content, ...]:
+def in_one(blocks: list[Content]) -> tuple[Content, ...]:
+    """Texts that follow each other as one, so that nobody runs them together."""
     joined: list[Content] = []
     for block in blocks:
         if isinstance(block, Text) and joined and isinstance(last := joined[-1], Text):

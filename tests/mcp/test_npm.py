@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -184,7 +184,7 @@ async def _scenario(name: str, version: str, folder: Path) -> str:
 
 
 @pytest.mark.timeout(400)
-async def test_the_conformance_suite_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_the_conformance_suite_passes(tmp_path: Path, record_property: Callable[[str, object], None]) -> None:
     every = [(name, version) for version, names in SCENARIOS.items() for name in names]
     full = os.environ.get("AGENTNB_SCENARIOS") == "all"
     runs = [
@@ -204,6 +204,5 @@ async def test_the_conformance_suite_passes(tmp_path: Path, capsys: pytest.Captu
     async with _client_at(tmp_path / "s"):
         results = await asyncio.gather(*(run(*each) for each in runs))
     passed = sum(result == "passed" for result in results)
-    with capsys.disabled():
-        sys.stdout.write(f"\nMCP conformance, client: {passed} of {len(runs)} scenarios pass\n")
+    record_property("table:MCP conformance suite, client", [f"{passed} of {len(runs)} scenarios pass"])
     assert {each: result for each, result in zip(runs, results, strict=True) if result != "passed"} == {}
