@@ -207,6 +207,8 @@ async def _outputs(messages: AsyncGenerator[Message, None], stop: Stop) -> Async
         async for kind, content in arriving:
             if kind == "execute_reply":
                 valued = _answered(content)
+                if content.get("status") in ("aborted", "abort"):  # dropped unrun: the server restarted the kernel
+                    failures.append(Failed("KernelDied", "the kernel was restarted before this ran; run it again"))
                 continue
             if kind == "stream":
                 content = {**content, "text": stop.admit(str(content.get("text")))}

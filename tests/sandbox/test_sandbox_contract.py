@@ -160,7 +160,10 @@ def test_a_kernel_that_dies_is_a_failure_and_the_next_call_has_a_new_one(box: Bo
     error = box.run("import os; os._exit(1)", timeout=10).error
     assert error is not None
     assert error.name in ("KernelDied", "Timeout")
-    assert box.run("'lost' in globals()").result == "False"
+    after = box.run("'lost' in globals()")
+    if after.error is not None and "run it again" in after.error.message:  # a server may still be restarting it
+        after = box.run("'lost' in globals()")
+    assert after.result == "False"
 
 
 def test_contexts_are_made_listed_and_ended(box: Box) -> None:
