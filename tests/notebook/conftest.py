@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,20 +73,27 @@ class Notebook:
         return f"{type(ran.error).__name__}: {ran.error}"
 
 
-@pytest.fixture
-def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+@contextmanager
+def opened(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    """A notebook whose person lives in a folder and has no keys, until the block ends."""
     variables = {name for row in load_providers().values() for name in (row.key, row.base_url_name, *row.key_names)}
     for name in variables & set(os.environ):
-        monkeypatch.delenv(str(name))
-    for name, value in (("HOME", str(tmp_path)), ("KEYRING", "off"), ("DISPLAY", "static")):
-        monkeypatch.setenv(f"AGENTNB_{name}", value)
-    monkeypatch.chdir(tmp_path)
+        patch.delenv(str(name))
+    for name, value in (("HOME", str(folder)), ("KEYRING", "off"), ("DISPLAY", "static")):
+        patch.setenv(f"AGENTNB_{name}", value)
+    patch.chdir(folder)
     shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}), colors="nocolor")
     extension = Extension(shell)
     extension.load()
     yield Notebook(shell, extension)
     extension.unload()
     InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    with opened(tmp_path, monkeypatch) as book:
+        yield book
 
 
 @pytest.fixture

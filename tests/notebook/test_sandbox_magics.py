@@ -11,16 +11,13 @@ from pathlib import Path
 
 import pytest
 from inline_snapshot import snapshot
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from agentnb.notebook import sandbox_magics
 from agentnb.notebook.complete import Completer
 from agentnb.notebook.errand import wait_for
-from agentnb.notebook.extension import Extension
 from agentnb.sandbox import bwrap
 from agentnb.sandbox.sandboxes import Wanted
-from tests.notebook.conftest import Notebook, Ran
+from tests.notebook.conftest import Notebook, Ran, opened
 from tests.sandbox.conftest import jupyter_server
 
 
@@ -29,19 +26,8 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
     """A notebook whose sandbox is the same for all of these tests: kernels take a while to start."""
     if why := bwrap.unavailable():
         pytest.skip(why)
-    before = os.getcwd()
-    folder = tmp_path_factory.mktemp("notebook")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("HOME", str(folder)), ("KEYRING", "off"), ("DISPLAY", "static")):
-            patch.setenv(f"AGENTNB_{name}", value)
-        os.chdir(folder)
-        shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}), colors="nocolor")
-        extension = Extension(shell)
-        extension.load()
-        yield Notebook(shell, extension)
-        extension.unload()
-        InteractiveShell.clear_instance()
-        os.chdir(before)
+    with pytest.MonkeyPatch.context() as patch, opened(tmp_path_factory.mktemp("notebook"), patch) as notebook:
+        yield notebook
 
 
 def test_a_cell_runs_apart_from_the_notebook_and_shows_what_it_gives(book: Notebook) -> None:
