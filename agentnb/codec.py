@@ -5,8 +5,13 @@ Every value carries a literal `type`, so unions are read back without guessing; 
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 import functools
+import json
 from typing import TYPE_CHECKING, Any
+
+from agentnb.messages import Message
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -28,6 +33,23 @@ def dump(value: object, kind: object = None) -> Any:
 def dump_json(value: object, kind: object = None) -> bytes:
     """JSON text of one of our values. `kind` is needed for containers only."""
     return _adapter(kind or type(value)).dump_json(value)
+
+
+def message_json(message: Message) -> str:
+    """The JSON text of a message, as `dump_json` writes it, without what that takes to load."""
+    import orjson
+
+    try:
+        return orjson.dumps(message, default=_base64).decode()
+    except TypeError:  # half a character, as `os.listdir` gives them, which no JSON holds
+        text = json.dumps(dataclasses.asdict(message), default=_base64, ensure_ascii=False)
+        return text.encode("utf-8", "replace").decode()
+
+
+def _base64(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.urlsafe_b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} has no JSON")
 
 
 def load(kind: object, data: object) -> Any:

@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
-from typing import Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, Protocol, TypeVar
 
 from agentnb import events
 from agentnb.errors import AgentnbError, RunInterrupted
@@ -134,10 +134,17 @@ class Job(Generic[T]):
             self.done.set_result(task.result())
 
 
+class Keeper(Protocol):
+    """What keeps a run as it happens."""
+
+    def keep(self, event: events.Event, so_far: Folder) -> None:
+        """Called on the loop thread with every event, when `so_far` has taken it and before anybody sees it."""
+
+
 class Run:
     """A run in progress on the loop thread: its events, and the way to stop it.
 
-    `changed` is called on the loop thread after every event.
+    `changed` is called on the loop thread after every event; `keeper` keeps it before that.
     """
 
     def __init__(
@@ -148,10 +155,12 @@ class Run:
         background: LoopThread,
         stream: Callable[[], AsyncGenerator[events.Event, None]],
         changed: Callable[[], object],
+        keeper: Keeper | None = None,
     ) -> None:
         self.id = run_id
         self.title = title
         self.model = model
+        self.keeper = keeper
         self._folder = Folder()
         self._new: deque[events.Event] = deque()
         self._job = Job(background, lambda: self._pump(stream, changed))
@@ -180,6 +189,8 @@ class Run:
 
     def _put(self, event: events.Event) -> None:
         self._folder.feed(event)
+        if self.keeper is not None:
+            self.keeper.keep(event, self._folder)
         self._new.append(event)
 
     def take(self) -> list[events.Event]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import time
 import uuid
 from dataclasses import dataclass
 
+from agentnb.errors import UsageError
 from agentnb.messages import Message
 from agentnb.transcript import Transcript
+
+_ID = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_-]|\.(?!\.)){0,79}")
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one run added. `key` is the cell's id; None where the front end gives none.
+    """What one run added. `key` is the cell's id, None where the front end gives none; `run` is the run's.
 
     `within` are the runs that its calls started, with what was said there; the next prompt does not build on them.
     """
@@ -19,28 +24,58 @@ class Turn:
     key: str | None
     messages: tuple[Message, ...]
     within: tuple[Transcript, ...] = ()
+    run: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether a model said anything."""
+        return any(message.role == "assistant" for message in self.messages)
 
 
 class Session:
     """Turns that the next prompt builds on. A cell that is run again replaces its turn, where it stood."""
 
     def __init__(self, session_id: str | None = None) -> None:
-        self.id = session_id or uuid.uuid4().hex[:12]
-        self.turns: list[Turn] = []
+        self.id = session_id or new_id()
+        self._turns: list[Turn] = []
+
+    @property
+    def turns(self) -> list[Turn]:
+        """The turns, in order."""
+        return self._turns
 
     def history(self, key: str | None = None) -> tuple[Message, ...]:
         """The messages before the turn of this cell; all of them, if the cell has none yet.
 
         A turn that got no answer at all is left out: many models refuse two prompts in a row.
         """
-        before = [turn for turn in self.turns[: self._at(key)] if any(m.role == "assistant" for m in turn.messages)]
-        return tuple(message for turn in before for message in turn.messages)
+        return tuple(message for turn in self.before(key) if turn.answered for message in turn.messages)
 
-    def record(self, key: str | None, messages: tuple[Message, ...], within: tuple[Transcript, ...] = ()) -> None:
+    def before(self, key: str | None = None) -> list[Turn]:
+        """The turns before that of this cell; all of them, if the cell has none yet."""
+        turns = self.turns
+        return turns[: _at(turns, key)]
+
+    def record(
+        self, key: str | None, messages: tuple[Message, ...], within: tuple[Transcript, ...] = (), *, run: str = ""
+    ) -> None:
         """Keep what a run added: in place of the cell's earlier turn, or at the end."""
-        at = self._at(key)
-        self.turns[at : at + 1] = [Turn(key, messages, within)]
+        at = _at(self._turns, key)
+        self._turns[at : at + 1] = [Turn(key, messages, within, run)]
 
-    def _at(self, key: str | None) -> int:
-        found = (at for at, turn in enumerate(self.turns) if key is not None and turn.key == key)
-        return next(found, len(self.turns))
+
+def _at(turns: list[Turn], key: str | None) -> int:
+    found = (at for at, turn in enumerate(turns) if key is not None and turn.key == key)
+    return next(found, len(turns))
+
+
+def new_id() -> str:
+    """An id for a session: when it began, and four letters against those of the same second."""
+    return f"{time.strftime('%Y-%m-%d_%H-%M-%S')}-{uuid.uuid4().hex[:4]}"
+
+
+def checked_id(text: str) -> str:
+    """The id, if it can be one. Raises UsageError for what is none, such as a path."""
+    if not _ID.fullmatch(text):
+        raise UsageError(f"{text[:80]!r} is not the id of a session. %session list shows them.")
+    return text

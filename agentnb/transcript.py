@@ -125,7 +125,8 @@ class Folder:
 
     def __init__(self) -> None:
         self._head = Transcript()
-        self._done: list[Message] = []
+        #: The messages that will not grow any more; a hook may still replace the last one (MessageChanged).
+        self.settled: list[Message] = []
         self._open: _Open | None = None
         self._results: list[messages.ToolResult] = []
         self._tools: dict[str, ToolRun] = {}
@@ -133,7 +134,7 @@ class Folder:
         self._usage = Usage()
         self._turn_usage = Usage()
         #: The runs within this one: the call that each answers, and who folds which run's events.
-        self._within: list[tuple[str | None, Folder]] = []
+        self.within: list[tuple[str | None, Folder]] = []
         self._folds: dict[str, Folder] = {}
 
     def feed(self, event: events.Event) -> None:
@@ -164,7 +165,7 @@ class Folder:
             fold = self._folds.get(event.parent_id)
             if fold is None and event.parent_id == self._head.run_id:
                 fold = Folder()
-                self._within.append((event.call_id, fold))
+                self.within.append((event.call_id, fold))
             if fold is not None:
                 self._folds[event.run_id] = fold
         if fold is not None:
@@ -174,12 +175,12 @@ class Folder:
     def _feed_boundary(self, event: events.Event) -> None:
         match event:
             case events.MessageEnd():
-                self._done.append(self._opened().message(event))
+                self.settled.append(self._opened().message(event))
                 self._close_turn()
             case events.MessageAdded(message=message):
                 self._add(message)
             case events.MessageChanged(message=message):
-                self._done[-1:] = [message]
+                self.settled[-1:] = [message]
             case events.RunStarted():
                 self._begin(event)
             case events.RunFinished(outcome=outcome):
@@ -203,7 +204,7 @@ class Folder:
 
     def _add(self, message: Message) -> None:
         self._flush_results()
-        self._done.append(message)
+        self.settled.append(message)
         for call in message.calls:  # of a run that goes on where it was left
             self._update(call.id, status="pending")
 
@@ -241,26 +242,38 @@ class Folder:
 
     def _flush_results(self) -> None:
         if self._results:
-            self._done.append(self._answers())
+            self.settled.append(self._answers())
             self._results = []
 
     def _answers(self) -> Message:
         # Calls that run at once end in any order; the transcript keeps the order in which they were asked.
-        asked = [call.id for call in self._done[-1].calls] if self._done else []
+        asked = [call.id for call in self.settled[-1].calls] if self.settled else []
         order = {call_id: at for at, call_id in enumerate(asked)}
         ranked = sorted(self._results, key=lambda result: order.get(result.call_id, len(order)))
         return Message("tool", tuple[Block, ...](ranked))
 
     def _finish(self, outcome: events.Outcome, error: str | None) -> None:
         if self._open is not None:
-            self._done.append(self._open.message(finish=outcome))
+            self.settled.append(self._open.message(finish=outcome))
             self._close_turn()
         self._flush_results()
         self._head = replace(self._head, outcome=outcome, error=error, waiting=None)
 
+    @property
+    def head(self) -> Transcript:
+        """The run without what was said in it."""
+        return self._head
+
+    @property
+    def growing(self) -> Message | None:
+        """The message that is still growing: an answer that arrives, or results of which some are not there yet."""
+        if self._open is not None:
+            return self._open.message()
+        return self._answers() if self._results else None
+
     def transcript(self) -> Transcript:
         """The run so far; what it shares with the next call is never changed in place."""
-        so_far = list(self._done)
+        so_far = list(self.settled)
         if self._results:
             so_far.append(self._answers())
         if self._open is not None:
@@ -269,7 +282,7 @@ class Folder:
         for call_id, output in self._outputs.items():
             tools[call_id] = replace(tools.get(call_id, ToolRun(call_id)), output=tuple(output))
         usage = self._usage + self._turn_usage
-        for started_by, fold in self._within:
+        for started_by, fold in self.within:
             within, call_id = fold.transcript(), started_by or ""
             known = tools.get(call_id, ToolRun(call_id))
             tools[call_id] = replace(known, runs=(*known.runs, within))
