@@ -135,7 +135,9 @@ class Job(Generic[T]):
 
 
 class Keeper(Protocol):
-    """What keeps a run as it happens."""
+    """What keeps a run as it happens; `problem` says why it cannot, in one line, else it is empty."""
+
+    problem: str
 
     def keep(self, event: events.Event, so_far: Folder) -> None:
         """Called on the loop thread with every event, when `so_far` has taken it and before anybody sees it."""

@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from agentnb import config, events
@@ -20,8 +21,9 @@ from agentnb.builtins.delegate import Delegate
 from agentnb.builtins.toolset import Builtins
 from agentnb.direct import DirectTools, perform
 from agentnb.jobs import LoopThread, Run
+from agentnb.keeping import Keeping
 from agentnb.ledger import Entry
-from agentnb.lineup import DEFAULT_MODEL, Lineup, UsualModel
+from agentnb.lineup import DEFAULT_MODEL, UsualModel
 from agentnb.mcp.hub import McpHub
 from agentnb.messages import JSONObject, Message, user
 from agentnb.models.attempt import shortened
@@ -34,9 +36,9 @@ from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_tools import BrowserTools
 from agentnb.sandbox.sandboxes import Sandboxes
 from agentnb.sandbox.tools import SandboxTools
-from agentnb.session import Session
 from agentnb.skills.shelf import SkillShelf
 from agentnb.skills.tool import built_ins
+from agentnb.store.runs import RunHead
 from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Asker, Reply, Tool, Toolset
 from agentnb.transcript import Transcript
@@ -45,9 +47,11 @@ __all__ = ["DEFAULT_MODEL", "Workspace"]
 
 #: Seconds between two states sent to a panel.
 _PUSH_EVERY = 0.1
+#: A run that is part of nothing.
+_UNNAMED = RunHead("")
 
 
-class Workspace(Lineup):
+class Workspace(Keeping):
     """The agent runtime of one kernel. `namespace` holds the user's variables; $AGENTNB_MODEL may name the model."""
 
     def __init__(
@@ -57,9 +61,8 @@ class Workspace(Lineup):
         environ: Mapping[str, str] = os.environ,
         base_dir: Path | None = None,
     ) -> None:
-        super().__init__(environ=environ, base_dir=base_dir, changed=self.changed)
-        self.namespace: MutableMapping[str, object] = {} if namespace is None else namespace
-        self.session = Session()
+        names: MutableMapping[str, object] = {} if namespace is None else namespace
+        super().__init__(names, environ=environ, base_dir=base_dir, changed=self.changed)
         self.toolbox = Toolbox(self.namespace, self.changed)
         self.policy = Policy(lambda: config.home(environ) / "approvals.json", config.notebook(environ, self.namespace))
         #: Hooks of every run here (see hooks.Hook); append to it.
@@ -151,19 +154,18 @@ class Workspace(Lineup):
         prompt: Message | None,
         history: Sequence[Message] = (),
         *,
-        cell: str = "",
+        head: RunHead = _UNNAMED,
         decided: Mapping[str, Reply] | None = None,
     ) -> Run:
-        """A run on the workspace's own loop; `start` it. `cell` is the name it is counted under.
+        """A run on the workspace's own loop; `start` it. `head` says where it comes from, and what it is part of.
 
         Without a prompt, `history` is a paused run, which goes on; `decided` are answers about its calls, by their ids.
         """
-        title = prompt.text if prompt else next((m.text for m in reversed(history) if m.role == "user"), "")
         return self._started(
-            shortened(title, 60),
+            shortened(_asked(prompt, history), 60),
             agent.model.name,
             lambda run_id: agent.stream(prompt, history=history, run_id=run_id, decided=decided),
-            cell,
+            head if head.prompt else replace(head, prompt=_asked(prompt, history)),
         )
 
     def call(
@@ -174,7 +176,7 @@ class Workspace(Lineup):
         runner: Foreground | None = None,
         asker: Asker | None = None,
         approve: str = "ask",
-        cell: str = "",
+        head: RunHead = _UNNAMED,
     ) -> Run:
         """A run that is one call of a tool, by its name or id, without a model: checked, approved and shown like one.
 
@@ -184,17 +186,18 @@ class Workspace(Lineup):
         usual = UsualModel(lambda: self.model, self.model_name)
         agent = self.agent(model=usual, tools=tools, runner=runner, asker=asker, approve=approve)
         called = tools[0].name
-        return self._started(called, "", lambda run_id: agent.call(called, arguments, run_id=run_id), cell)
+        return self._started(called, "", lambda run_id: agent.call(called, arguments, run_id=run_id), head)
 
     def _started(
-        self, title: str, model: str, stream: Callable[[str], AsyncGenerator[events.Event, None]], cell: str
+        self, title: str, model: str, stream: Callable[[str], AsyncGenerator[events.Event, None]], head: RunHead
     ) -> Run:
         # A tool may print what no model was ever sent.
         self.mask.add(*self.credentials.secrets())
         run_id = uuid.uuid4().hex
-        run = Run(run_id, title, model, self.background, lambda: stream(run_id), self._changed_here)
+        keeper = self.recorder(head, run_id, model)
+        run = Run(run_id, title, model, self.background, lambda: stream(run_id), self._changed_here, keeper)
         self.runs[run_id] = run
-        run.done.add_done_callback(lambda _: self._ended(run, cell))
+        run.done.add_done_callback(lambda _: self._ended(run, head.label))
         return run
 
     async def _answer(self, prompt: str, model: str | None) -> str:
@@ -228,6 +231,7 @@ class Workspace(Lineup):
         self.sandboxes.close()
         self.mcp.close()
         self.background.close()
+        self.store.close()
 
     def _ended(self, run: Run, cell: str) -> None:
         self.runs.pop(run.id, None)
@@ -269,6 +273,11 @@ class Workspace(Lineup):
         if self._last is None:
             return PanelState(self.model_name, tools, runs)
         return PanelState(self.model_name, tools, runs, last_line(self._last), self._last.error)
+
+
+def _asked(prompt: Message | None, history: Sequence[Message]) -> str:
+    """What a run was asked; of one that goes on, at its beginning."""
+    return prompt.text if prompt else next((m.text for m in reversed(history) if m.role == "user"), "")
 
 
 class _Offered:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Generator
 
 import pytest
+
+_HOME = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What tutorials keep goes into a folder of the tests'."""
+    folder = tempfile.TemporaryDirectory(prefix="agentnb-tutorials-")
+    config.stash[_HOME] = folder.name
+    config.add_cleanup(folder.cleanup)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -12,6 +22,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AGENTNB_MODEL", f"replay:cassettes/{item.path.stem}.json")
         patch.setenv("AGENTNB_DISPLAY", "static")
+        patch.setenv("XDG_DATA_HOME", item.config.stash[_HOME])
         return (yield)
 
 

@@ -14,6 +14,7 @@ from agentnb.messages import user
 from agentnb.models.fake import FakeModel, call
 from agentnb.models.options import Options
 from agentnb.protocol import PanelState
+from agentnb.store.runs import RunHead
 from agentnb.tools.function import tool
 from agentnb.workspace import DEFAULT_MODEL, Workspace
 
@@ -212,7 +213,7 @@ def home(tmp_path: Path, **environ: str) -> dict[str, str]:
 
 def test_runs_are_counted_by_cell_and_by_the_model_that_answered(workspace: Workspace) -> None:
     for cell in ("In [1]", "In [2]"):
-        run = workspace.run(workspace.agent(model=FakeModel("hi")), user("Go"), cell=cell)
+        run = workspace.run(workspace.agent(model=FakeModel("hi")), user("Go"), head=RunHead("", label=cell))
         run.start()
         run.done.result(5)
     assert [row.key for row in workspace.ledger.by("cell")] == ["In [1]", "In [2]"]

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 from agentnb import codec, config, render
 from agentnb.agent import Agent
-from agentnb.bridge import Foreground, going
+from agentnb.bridge import TICK, Foreground, going, settled
 from agentnb.errors import AgentnbError, RunInterrupted, UsageError
-from agentnb.jobs import Run
+from agentnb.jobs import Job, Run
 from agentnb.messages import JSON, Message
 from agentnb.notebook.asking.choose import NotebookAsker
 from agentnb.notebook.display import Display
 from agentnb.paused import PausedRun, PausedRuns
 from agentnb.result import Result
 from agentnb.session import Session
+from agentnb.store.runs import RunHead
 from agentnb.transcript import Transcript
 from agentnb.workspace import Workspace
 
@@ -77,13 +81,39 @@ class Attended:
         run = self._begin()
         with going(run, self.foreground):
             await self.foreground.attend(run.done, lambda: _show(run, display))
-        return self._finish(run, display)
+        return self._finish(run, display, seen=True)
 
     def attend_blocked(self, display: Display) -> Result:
         """The same where the caller cannot await."""
         run = self._begin()
         with going(run, self.foreground):
             self.foreground.attend_blocked(run.done, lambda: _show(run, display))
+        return self._finish(run, display, seen=True)
+
+    def in_background(self, display: Display) -> tuple[Run, Job[Result]]:
+        """The run, and the job that shows and keeps it; both have begun, and go on while the cell does not.
+
+        The job publishes on its own thread, with the context of the code that calls this: so it is in this cell that
+        the run is shown. Its result is what `attend` returns or raises.
+        """
+        if self._asker is not None:
+            self._asker.awaits = True
+        run = self._begin()
+        watching = Job(self._workspace.background, lambda: self._watch(run, display))
+        run.start()
+        watching.start()
+        return run, watching
+
+    async def _watch(self, run: Run, display: Display) -> Result:
+        ended = settled(run.done)
+        try:
+            while not ended.is_set():
+                _show(run, display)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), TICK)
+        finally:
+            if not run.done.done():  # it can be shown no more
+                run.stop()
         return self._finish(run, display)
 
     def _begin(self) -> Run:
@@ -91,10 +121,17 @@ class Attended:
             self._workspace.session = self.session
         if self.prompt is not None:
             self._paused.remove_of(self._notebook, self._cell)
-        run = self._workspace.run(self.agent, self.prompt, self.history, cell=self._label)
+        run = self._workspace.run(self.agent, self.prompt, self.history, head=self._head())
         if self._asker is not None:
             self._asker.waiting = lambda asked: self._waits(run, asked)
         return run
+
+    def _head(self) -> RunHead:
+        """Where the run comes from, as the store keeps it."""
+        known = self.provenance
+        session = self.session.id if self.session else None
+        head = RunHead("", session, cell=self._cell, label=self._label, agent=self.agent.name)
+        return replace(head, prompt=known.prompt, variables=known.variables, options=known.params) if known else head
 
     def _waits(self, run: Run, asked: bool) -> None:
         """Keep the run while a person is asked, so that a restart of the kernel does not lose it."""
@@ -134,11 +171,15 @@ class Attended:
         if self._replaces is not None:
             self._paused.remove(self._replaces)
 
-    def _finish(self, run: Run, display: Display) -> Result:
+    def _finish(self, run: Run, display: Display, *, seen: bool = False) -> Result:
         display.feed(run.take())
         transcript = display.close()
+        if problem := self._workspace.complaint(run.keeper):
+            print(problem, file=sys.stderr)  # noqa: T201  # in the cell: the person must know
         if self.session is not None and transcript.messages:
-            self.session.record(self._cell, transcript.messages, transcript.within)
+            self.session.record(self._cell, transcript.messages, transcript.within, run=run.id)
+            if seen:
+                self._workspace.seen(self.session)
         failed = run.done.exception()
         if isinstance(failed, AgentnbError):
             failed.transcript = transcript

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable
 from functools import partial
 
 from agentnb.bridge import Foreground, going
@@ -17,13 +16,14 @@ from agentnb.notebook.call_line import Call, arguments
 from agentnb.notebook.display import Display
 from agentnb.notebook.errand import wait_for
 from agentnb.passing import Passing
+from agentnb.session import Session
+from agentnb.store.runs import RunHead
 from agentnb.toolbox import Listed
-from agentnb.transcript import Transcript
 from agentnb.workspace import Workspace
 
 
 class DirectCall:
-    """One call of a tool that a cell attends. `keep` is given the finished run's transcript."""
+    """One call of a tool that a cell attends."""
 
     def __init__(
         self,
@@ -34,15 +34,18 @@ class DirectCall:
         foreground: Foreground,
         asker: NotebookAsker | None = None,
         label: str = "",
-        keep: Callable[[Transcript], object] = lambda _: None,
+        session: Session | None = None,
+        cell: str | None = None,
     ) -> None:
-        """Raises UsageError for a tool that there is not."""
+        """A call in a `session` is the turn of its `cell`. Raises UsageError for a tool that there is not."""
         self.foreground = foreground
         self._workspace = workspace
         self._asker = asker
         self._name = name
-        self._keep = keep
-        self._run = workspace.call(name, given, runner=foreground, asker=asker, cell=label)
+        self._session = session
+        self._cell = cell
+        head = RunHead("", session.id if session else None, cell=cell, label=label)
+        self._run = workspace.call(name, given, runner=foreground, asker=asker, head=head)
 
     async def attend(self, display: Display) -> ToolResult:
         """Run it, leaving the kernel's loop free. Raises what failed beside the tool itself."""
@@ -66,7 +69,8 @@ class DirectCall:
             if isinstance(failed, AgentnbError):
                 failed.transcript = transcript
             raise failed
-        self._keep(transcript)
+        if self._session is not None:
+            self._session.record(self._cell, transcript.messages, run=self._run.id)
         return result_of(transcript, self._name)
 
 

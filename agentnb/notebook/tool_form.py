@@ -17,11 +17,10 @@ from agentnb.notebook import call_line, direct, show
 from agentnb.notebook.asking.choose import NotebookAsker
 from agentnb.notebook.asking.widget import AskWidget, ask_widget
 from agentnb.notebook.display import IPythonPublisher, default_mode, make_display
-from agentnb.notebook.publisher import MaskedPublisher, Publisher
+from agentnb.notebook.publisher import MaskedPublisher, Publisher, Slots
 from agentnb.render.terminal import one_line
 from agentnb.toolbox import Listed
 from agentnb.tools.base import Choice, Question, Reply
-from agentnb.transcript import Transcript
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,37 +29,6 @@ if TYPE_CHECKING:
 _RUN = Choice("run", "Run", "primary", fields=True)
 #: Displays for a call's card, its pictures and its last line: once the cell is over no new ones can be made.
 _SLOTS = 5
-_EMPTY: dict[str, object] = {"text/html": "", "text/plain": ""}
-
-
-class Slots:
-    """A publisher over displays that are there already: the n-th new one goes into the n-th of them."""
-
-    def __init__(self, publisher: Publisher, count: int) -> None:
-        self._publisher = publisher
-        self._ids = [f"agentnb-form-{uuid.uuid4().hex[:12]}" for _ in range(count)]
-        self._taken: dict[str, int] = {}
-
-    def open(self) -> None:
-        """Make the displays, empty, in the cell that runs now."""
-        for display_id in self._ids:
-            self._publisher.show(_EMPTY, {}, display_id=display_id, update=False)
-
-    def clear(self) -> None:
-        """Empty those that were used."""
-        for at in set(self._taken.values()):
-            self._publisher.show(_EMPTY, {}, display_id=self._ids[at], update=True)
-        self._taken.clear()
-
-    def show(self, data: dict[str, object], metadata: dict[str, object], *, display_id: str, update: bool) -> None:
-        """Show a bundle in its slot; what does not fit goes into the last one."""
-        del update  # they are all there
-        at = self._taken.setdefault(display_id, min(len(self._taken), len(self._ids) - 1))
-        self._publisher.show(data, metadata, display_id=self._ids[at], update=True)
-
-    def write(self, text: str) -> None:
-        """To standard output, as any publisher."""
-        self._publisher.write(text)
 
 
 class Form:
@@ -137,16 +105,20 @@ class Form:
         provenance = render.Provenance(f"%tool form {self._name}")
         display = make_display("live", self._cards, provenance)
         run = direct.DirectCall(
-            workspace, self._id, values, foreground=foreground, asker=asker, label="form", keep=self._remember
+            workspace,
+            self._id,
+            values,
+            foreground=foreground,
+            asker=asker,
+            label="form",
+            session=workspace.session,
+            cell=self._cell,
         )
         value = as_value(await run.attend(display), workspace.namespace, workspace.mask)
         if self._variable is None:
             return "Done."
         workspace.namespace[self._variable] = value
         return f"Done: the result is in {self._variable}."
-
-    def _remember(self, transcript: Transcript) -> None:
-        self._workspace.session.record(self._cell, transcript.messages)
 
 
 class Forms:

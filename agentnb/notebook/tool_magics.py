@@ -21,7 +21,7 @@ from agentnb.notebook.publisher import MaskedPublisher
 from agentnb.notebook.tool_form import Forms
 from agentnb.passing import Passing, passing
 from agentnb.render.terminal import clean
-from agentnb.transcript import Transcript
+from agentnb.session import Session
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -149,26 +149,28 @@ class ToolMagics(Magics):
         call = call_line.read(line)
         found = checked(direct.known(self.workspace, call.name))
         given = direct.given(self.workspace, found, call, passed)
-        return call, self._direct(found.id, given, self._remember)
+        return call, self._direct(found.id, given, session=self.workspace.session)
 
-    def _direct(
-        self, name: str, given: JSONObject, keep: Callable[[Transcript], object] = lambda _: None
-    ) -> direct.DirectCall:
+    def _direct(self, name: str, given: JSONObject, *, session: Session | None = None) -> direct.DirectCall:
+        """A call by hand is part of the conversation: the next prompt may speak of what it gave."""
         foreground = Foreground()
         asker = notebook_asker(self.shell, self.workspace, foreground)
         label = f"In [{self.shell.displayhook.prompt_count}]"
         return direct.DirectCall(
-            self.workspace, name, given, foreground=foreground, asker=asker, label=label, keep=keep
+            self.workspace,
+            name,
+            given,
+            foreground=foreground,
+            asker=asker,
+            label=label,
+            session=session,
+            cell=self._cell(),
         )
 
     def _display(self, prompt: str) -> Display:
         publisher = MaskedPublisher(IPythonPublisher(self.shell), self.workspace.mask)
         mode = default_mode(self.workspace.environ, self.shell)
         return make_display(mode, publisher, render.Provenance(prompt))
-
-    def _remember(self, transcript: Transcript) -> None:
-        """A call by hand is part of the conversation: the next prompt may speak of what it gave."""
-        self.workspace.session.record(self._cell(), transcript.messages)
 
     def _kept(self, call: call_line.Call, result: ToolResult) -> object:
         value = direct.value(self.workspace, call, result)

@@ -43,11 +43,15 @@ class Recorder:
         self._kept: dict[str, _Kept] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._so_far: Folder | None = None
+        #: What the last request of the run and its answer took.
+        self._tokens = 0
 
     def keep(self, event: events.Event, so_far: Folder) -> None:
         """Take note of an event (see jobs.Keeper)."""
         self._so_far = so_far
         match event:
+            case events.Usage(usage=usage) if event.run_id == so_far.head.run_id:
+                self._tokens = usage.total
             case events.MessageChanged():
                 kept = self._kept.get(event.run_id)
                 if kept is not None:
@@ -100,7 +104,7 @@ class Recorder:
         for answers, within in folder.within:
             self._save_run(within, kept.head, answers, done)
         if folder.head.outcome is not None and kept.begun and not kept.ended:
-            self._runs.end(folder.transcript(), time.time())
+            self._runs.end(folder.transcript(), time.time(), tokens=0 if parent else self._tokens)
             kept.ended = True
 
     def _save_messages(self, folder: Folder, kept: _Kept) -> None:

@@ -96,8 +96,8 @@ class Runs:
             body, _ = write_body(db, message, self._mask)
             db.execute("INSERT OR REPLACE INTO partials VALUES (?, ?, ?, ?)", (run, position, body, time.time()))
 
-    def end(self, transcript: Transcript, ended: float) -> None:
-        """Keep how a run ended and what it took."""
+    def end(self, transcript: Transcript, ended: float, *, tokens: int = 0) -> None:
+        """Keep how a run ended and what it took; `tokens` is what its session takes now, where that is known."""
         usage = {name: value for name, value in asdict(transcript.usage).items() if name != "type" and value}
         calls = [
             {"name": c.name, "arguments": c.arguments, "failed": transcript.tools[c.id].status == "error"}
@@ -117,8 +117,9 @@ class Runs:
             )
             db.execute("DELETE FROM partials WHERE run = ?", (transcript.run_id,))
             db.execute(
-                "UPDATE sessions SET updated = ? WHERE id = (SELECT session FROM runs WHERE id = ?)",
-                (ended, transcript.run_id),
+                """UPDATE sessions SET updated = ?1, tokens = CASE WHEN ?2 THEN ?2 ELSE tokens END
+                   WHERE id = (SELECT session FROM runs WHERE id = ?3)""",
+                (ended, tokens, transcript.run_id),
             )
 
     def messages(self, run: str) -> tuple[Message, ...]:

@@ -112,10 +112,6 @@ class Sessions:
         self._set(session_id, "title = ?, titled_by = ?", kept, by)
         return kept
 
-    def took(self, session_id: str, tokens: int) -> None:
-        """Keep what the last request and its answer took."""
-        self._set(session_id, "tokens = ?", tokens)
-
     def read(self, session_id: str) -> None:
         """It was looked at: nothing in it is unread."""
         self._set(session_id, "seen = ?", time.time())

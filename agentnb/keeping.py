@@ -1,0 +1,94 @@
+"""What a workspace keeps beyond its kernel: the store, the session it talks in, and every run while it happens."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import replace
+from pathlib import Path
+
+from agentnb import config
+from agentnb.errors import StoreError, UsageError
+from agentnb.jobs import Keeper
+from agentnb.lineup import Lineup
+from agentnb.session import Session
+from agentnb.store import Store
+from agentnb.store.recording import Recorder
+from agentnb.store.runs import RunHead
+
+
+class Keeping(Lineup):
+    """A line-up of models with a memory. Where the store cannot be used, runs go on without, and it is said why."""
+
+    def __init__(
+        self,
+        namespace: MutableMapping[str, object],
+        *,
+        environ: Mapping[str, str],
+        base_dir: Path | None,
+        changed: Callable[[], None],
+    ) -> None:
+        super().__init__(environ=environ, base_dir=base_dir, changed=changed)
+        self.namespace = namespace
+        self._session: Session | None = None
+        self._complaints: set[str] = set()
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """What outlives this kernel. Nothing is opened before it is used."""
+        return Store(config.data(self.environ), mask=self.mask)
+
+    @property
+    def notebook(self) -> str | None:
+        """The path of the notebook that this kernel serves, where its front end says so."""
+        return config.notebook(self.environ, self.namespace)
+
+    @property
+    def session(self) -> Session:
+        """The conversation that the next prompt builds on: the one this notebook used last, else a new one."""
+        if self._session is None:
+            self._session = self._last_session()
+        return self._session
+
+    @session.setter
+    def session(self, session: Session) -> None:
+        self._session = session
+        if self.notebook:
+            with contextlib.suppress(StoreError):  # whoever keeps something in it is told
+                self.store.sessions.place(session.id, self.notebook)
+
+    def _last_session(self) -> Session:
+        with contextlib.suppress(StoreError):  # as above
+            self.store.settle()
+            if self.notebook and (last := self.store.sessions.latest(self.notebook)):
+                return self.store.session(last.id)
+        return self.store.new_session()
+
+    def usable(self, session: Session) -> Session:
+        """The session, if one can still talk in it. Raises UsageError for one that was removed meanwhile."""
+        try:
+            if self.store.sessions.known(session.id):
+                self.store.sessions.get(session.id)
+        except StoreError:
+            pass  # without the store, it can
+        except UsageError as error:
+            raise UsageError(f"{error} %session new begins another one.") from None
+        return session
+
+    def recorder(self, head: RunHead, run_id: str, model: str) -> Recorder:
+        """What keeps a run as it happens; `head` says where it comes from."""
+        return self.store.recorder(replace(head, id=run_id, model=head.model or model, notebook=self.notebook))
+
+    def complaint(self, recorder: Keeper | None) -> str:
+        """Why a run is not kept, in one line; each reason is given once."""
+        problem = recorder.problem if recorder is not None else ""
+        if not problem or problem in self._complaints:
+            return ""
+        self._complaints.add(problem)
+        return f"This conversation is not kept beyond this kernel: {problem}"
+
+    def seen(self, session: Session) -> None:
+        """What is in it was looked at."""
+        with contextlib.suppress(StoreError):  # then it counts as unread
+            self.store.sessions.read(session.id)

@@ -1,0 +1,102 @@
+"""A workspace goes on where the last kernel of its notebook stopped; without a store it works all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from agentnb.errors import UsageError
+from agentnb.messages import user
+from agentnb.models.fake import FakeModel
+from agentnb.store.runs import RunHead
+from agentnb.workspace import Workspace
+
+
+def workspace(home: Path, notebook: str = "/work/a.ipynb") -> Workspace:
+    return Workspace(environ={"AGENTNB_HOME": str(home), "JPY_SESSION_NAME": notebook})
+
+
+def ask(here: Workspace, prompt: str, answer: str, *, cell: str | None = None) -> None:
+    session = here.session
+    run = here.run(
+        here.agent(model=FakeModel(answer)),
+        user(prompt),
+        session.history(cell),
+        head=RunHead("", session.id, cell=cell),
+    )
+    run.start()
+    run.done.result(5)
+    session.record(cell, run.transcript().messages, run=run.id)
+
+
+def texts(here: Workspace) -> list[str]:
+    return [message.text for message in here.session.history()]
+
+
+def test_a_new_kernel_of_the_same_notebook_goes_on_with_its_session(tmp_path: Path) -> None:
+    first = workspace(tmp_path)
+    ask(first, "hi", "hello")
+    first.close()
+    second = workspace(tmp_path)
+    assert second.session.id == first.session.id
+    assert texts(second) == ["hi", "hello"]
+    second.close()
+
+
+def test_another_notebook_and_a_kernel_without_one_begin_their_own(tmp_path: Path) -> None:
+    first = workspace(tmp_path)
+    ask(first, "hi", "hello")
+    for notebook in ("/work/b.ipynb", ""):
+        other = workspace(tmp_path, notebook)
+        assert other.session.id != first.session.id
+        assert not other.session.turns
+        other.close()
+    first.close()
+
+
+def test_two_kernels_of_one_session_see_what_the_other_said(tmp_path: Path) -> None:
+    one, two = workspace(tmp_path), workspace(tmp_path)
+    ask(one, "hi", "hello")
+    two.session = two.store.session(one.session.id)
+    ask(two, "and?", "yes")
+    assert texts(one) == ["hi", "hello", "and?", "yes"]
+    one.close()
+    two.close()
+
+
+def test_a_session_that_was_removed_meanwhile_is_not_talked_in(tmp_path: Path) -> None:
+    here = workspace(tmp_path)
+    ask(here, "hi", "hello")
+    here.store.sessions.remove(here.session.id)
+    with pytest.raises(UsageError, match=r"was removed. %session restore .* %session new begins another"):
+        here.usable(here.session)
+    here.close()
+
+
+def test_without_a_store_runs_go_on_and_it_is_said_once_why(tmp_path: Path) -> None:
+    (tmp_path / "agentnb.db").write_bytes(b"rubbish, and more of it" * 50)
+    here = workspace(tmp_path)
+    ask(here, "hi", "hello")
+    ask(here, "again", "yes")
+    assert texts(here) == ["hi", "hello", "again", "yes"]
+    run = here.run(here.agent(model=FakeModel("x")), user("y"))
+    run.start()
+    run.done.result(5)
+    said = here.complaint(run.keeper)
+    assert said.startswith("This conversation is not kept beyond this kernel: ")
+    assert "agentnb.db is no database" in said
+    assert here.complaint(run.keeper) == ""
+    here.close()
+
+
+def test_runs_that_stand_alone_are_kept_without_being_a_turn(tmp_path: Path) -> None:
+    here = workspace(tmp_path)
+    run = here.run(here.agent(model=FakeModel("x")), user("y"), head=RunHead("", label="In [3]"))
+    run.start()
+    run.done.result(5)
+    (kept,) = here.store.runs.list()
+    assert (kept.head.prompt, kept.head.label, kept.head.notebook) == ("y", "In [3]", "/work/a.ipynb")
+    assert (kept.outcome, kept.usage) == ("done", run.transcript().usage)
+    assert not here.store.sessions.list()
+    here.close()
