@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import contextvars
 import threading
 import time
 from collections import deque
@@ -33,6 +34,8 @@ class _Errand(Generic[T]):
     def __init__(self, done: asyncio.Future[T]) -> None:
         self.done = done
         self.loop = done.get_loop()
+        #: That of the run: what it prints goes where the run belongs, whichever cell runs by then.
+        self.context = contextvars.copy_context()
 
     def settle(self, value: T | None, error: BaseException | None) -> None:
         def settle() -> None:
@@ -53,18 +56,34 @@ class _Errand(Generic[T]):
             self.loop.call_soon_threadsafe(settle)
 
 
+def settled(future: concurrent.futures.Future[T]) -> asyncio.Event:
+    """An event of the loop that runs here, set when a future of any thread has ended, however it did."""
+    loop, event = asyncio.get_running_loop(), asyncio.Event()
+
+    def note(_: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(event.set)
+
+    future.add_done_callback(note)
+    return event
+
+
 class Foreground:
     """The thread where notebook code runs, for the time of one run: a Runner for the run's tools.
 
     The run calls `run_sync` and `run_async` on the loop thread; the cell calls `attend` (where it can
     await) or `attend_blocked` on its own. Until one of them does, errands wait.
+
+    A `lasting` one serves many runs for as long as they go on, also several callers at once: an attending that ends
+    early leaves their tools alone, and an interrupt ends the function it hits, not the run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, lasting: bool = False) -> None:
+        self._lasting = lasting
         self._calls: deque[tuple[_Errand[object], Callable[[], object]]] = deque()
         self._coroutines: deque[tuple[_Errand[object], Callable[[], Coroutine[object, object, object]]]] = deque()
         self._wake = threading.Event()
-        self._waker: Callable[[], object] = self._wake.set
+        self._wakers: list[Callable[[], object]] = [self._wake.set]
         self._tasks: set[asyncio.Task[object]] = set()
         self._in_function = False
         self._tick: Callable[[], object] = lambda: None
@@ -74,7 +93,7 @@ class Foreground:
         """Run a plain function on the attending thread, and show meanwhile what that thread then cannot."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._calls.append((_Errand(done), function))  # type: ignore[arg-type]  # one T per errand
-        self._waker()
+        self._rouse()
         try:
             while not done.done():
                 await asyncio.wait({done}, timeout=TICK)
@@ -88,7 +107,7 @@ class Foreground:
         """Run a coroutine on the attending thread's loop."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._coroutines.append((_Errand(done), function))  # type: ignore[arg-type]  # one T per errand
-        self._waker()
+        self._rouse()
         return await done
 
     async def attend(self, run: concurrent.futures.Future[T], tick: Callable[[], object]) -> None:
@@ -98,19 +117,28 @@ class Foreground:
         """
         loop = asyncio.get_running_loop()
         wake = asyncio.Event()
-        self._waker = lambda: loop.call_soon_threadsafe(wake.set)
-        run.add_done_callback(lambda _: self._waker())
+
+        def waker() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody attends there any more
+                loop.call_soon_threadsafe(wake.set)
+
+        run.add_done_callback(lambda _: waker())
+        self._wakers.append(waker)
         self._tick = tick
         due = 0.0
-        while not run.done():
-            wake.clear()
-            self._work(start=True)
-            if time.monotonic() >= due:
-                self._show()
-                due = time.monotonic() + TICK
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), max(0.001, due - time.monotonic()))
-        await self._settle_tasks()
+        try:
+            while not run.done():
+                wake.clear()
+                self._work(start=True)
+                if time.monotonic() >= due:
+                    self._show()
+                    due = time.monotonic() + TICK
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), max(0.001, due - time.monotonic()))
+        finally:
+            self._wakers.remove(waker)
+        if not self._lasting:
+            await self._settle_tasks()
 
     def attend_blocked(self, run: concurrent.futures.Future[T], tick: Callable[[], object]) -> None:
         """The same where the caller cannot await; the kernel's loop runs meanwhile only if an async tool needs it."""
@@ -133,6 +161,10 @@ class Foreground:
         """Whether a plain function runs on the attending thread now: only an exception gets it to stop."""
         return self._in_function
 
+    def _rouse(self) -> None:
+        for waker in list(self._wakers):
+            waker()
+
     def _busy(self, busy: bool) -> None:
         self._in_function = busy
 
@@ -151,6 +183,14 @@ class Foreground:
                 self._start(starting, coroutine)
 
     def _call(self, errand: _Errand[object], function: Callable[[], object]) -> None:
+        if self._lasting:
+            # Between two cells nobody listens for an interrupt, and a function that hangs would keep the kernel.
+            with interrupts(lambda: None, self):
+                self._run(errand, lambda: errand.context.run(function))
+        else:
+            self._run(errand, function)
+
+    def _run(self, errand: _Errand[object], function: Callable[[], object]) -> None:
         value, error = None, None
         try:
             self._in_function = True
@@ -159,11 +199,17 @@ class Foreground:
         except BaseException as raised:  # it belongs to the run, which tells the model
             self._in_function = False
             error = raised
-        errand.settle(value, error)
+        errand.settle(value, self._meant(error))
+
+    def _meant(self, error: BaseException | None) -> BaseException | None:
+        if self._lasting and isinstance(error, KeyboardInterrupt):
+            return ToolError("the person interrupted the tool")
+        return error
 
     def _start(self, errand: _Errand[object], coroutine: Callable[[], Coroutine[object, object, object]]) -> None:
         here = asyncio.get_running_loop()
-        task = here.create_task(self._await(errand, coroutine))
+        work = self._await(errand, coroutine)
+        task = here.create_task(work, context=errand.context if self._lasting else None)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         # A run that is stopped takes its async tools along.
@@ -178,7 +224,7 @@ class Foreground:
             value = await _Steps(coroutine(), self._busy)
         except BaseException as raised:  # as above; and out of a task, SystemExit would end the kernel
             error = raised
-        errand.settle(value, error)
+        errand.settle(value, self._meant(error))
 
     async def _settle_tasks(self) -> None:
         for task in list(self._tasks):

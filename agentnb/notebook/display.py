@@ -76,15 +76,19 @@ def make_display(
     provenance: Provenance | None = None,
     *,
     format: str = "markdown",  # noqa: A002  # the option's name
+    notice: bool = False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Display:
-    """A display for one run. Raises UsageError for a format that is not known."""
+    """A display for one run. Raises UsageError for a format that is not known.
+
+    `notice` says why the run failed, where no cell raises the error itself.
+    """
     known: dict[str, Format] = {str(name): name for name in FORMATS}
     if format not in known:
         raise UsageError(f"Format {format!r} is not known.{nearest(format, known)} Formats: {', '.join(known)}.")
     if mode == "text":
         return TextDisplay(publisher)
-    renderer = Renderer(provenance, known[format], notice=False)  # the cell raises the error itself
+    renderer = Renderer(provenance, known[format], notice=notice)
     return LiveDisplay(publisher, renderer, clock) if mode == "live" else StaticDisplay(publisher, renderer)
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import uuid
+from collections.abc import Callable
 from typing import Protocol
 
 from agentnb.masking import Mask
 
 #: Characters after which a word is let go: no key is longer.
 _LONGEST_WORD = 4000
+_EMPTY: dict[str, object] = {"text/html": "", "text/plain": ""}
 
 
 class Publisher(Protocol):
@@ -81,3 +84,52 @@ class MaskedPublisher:
 
     def _masked(self, value: object) -> object:
         return self._mask.deep(value)  # type: ignore[arg-type]  # bundles are JSON
+
+
+class Slots:
+    """A publisher over displays that are there already: the n-th new one goes into the n-th of them."""
+
+    def __init__(self, publisher: Publisher, count: int) -> None:
+        self._publisher = publisher
+        self._ids = [f"agentnb-slot-{uuid.uuid4().hex[:12]}" for _ in range(count)]
+        self._taken: dict[str, int] = {}
+
+    def open(self) -> None:
+        """Make the displays, empty, in the cell that runs now."""
+        for display_id in self._ids:
+            self._publisher.show(_EMPTY, {}, display_id=display_id, update=False)
+
+    def clear(self) -> None:
+        """Empty those that were used."""
+        for at in set(self._taken.values()):
+            self._publisher.show(_EMPTY, {}, display_id=self._ids[at], update=True)
+        self._taken.clear()
+
+    def show(self, data: dict[str, object], metadata: dict[str, object], *, display_id: str, update: bool) -> None:
+        """Show a bundle in its slot; what does not fit goes into the last one."""
+        del update  # they are all there
+        at = self._taken.setdefault(display_id, min(len(self._taken), len(self._ids) - 1))
+        self._publisher.show(data, metadata, display_id=self._ids[at], update=True)
+
+    def write(self, text: str) -> None:
+        """To standard output, as any publisher."""
+        self._publisher.write(text)
+
+
+class HeldPublisher:
+    """Keeps what is shown until there is a cell for it."""
+
+    def __init__(self) -> None:
+        self._held: list[Callable[[Publisher], object]] = []
+
+    def show(self, data: dict[str, object], metadata: dict[str, object], *, display_id: str, update: bool) -> None:
+        self._held.append(lambda real: real.show(data, metadata, display_id=display_id, update=update))
+
+    def write(self, text: str) -> None:
+        self._held.append(lambda real: real.write(text))
+
+    def release(self, publisher: Publisher) -> None:
+        """Show it there, once."""
+        held, self._held = self._held, []
+        for each in held:
+            each(publisher)

@@ -34,6 +34,8 @@ WAYS: tuple[Way, ...] = get_args(Way)
 _SETTLE = 0.15
 #: Seconds in which a front end draws a widget, if it does; and where $AGENTNB_ASK promises that it does.
 _DRAWN, _PROMISED = 3.0, 30.0
+#: Seconds without a turn on the kernel's thread after which it was busy.
+_BUSY = 0.5
 #: Seconds for taking a widget away, where the cell that would do it is gone.
 _LEAVE = 2.0
 
@@ -43,7 +45,8 @@ class NotebookAsker:
 
     Make it on the main thread, in the cell that will show the questions; `awaits` says that this cell leaves the
     kernel's loop free. `waiting` is called on the run's loop with True before a question and with False once it is
-    answered: not where the run was stopped instead.
+    answered: not where the run was stopped instead. Without `console` nobody is asked by `input()`: where the cell is
+    over by then, it would come from nowhere.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class NotebookAsker:
         way: Way,
         mask: Mask,
         promised: bool = False,
+        console: bool = True,
     ) -> None:
         self.awaits = False
         self.waiting: Callable[[bool], object] = lambda asked: None  # noqa: ARG005  # a hook that does nothing
@@ -62,6 +66,7 @@ class NotebookAsker:
         self._way = way
         self._mask = mask
         self._promised = promised
+        self._console = console
         self._one = asyncio.Lock()
 
     async def ask(self, question: Question) -> Reply | None:
@@ -83,7 +88,9 @@ class NotebookAsker:
                 return drawn.answer
             if self._promised:
                 return None
-            self._way = "input"  # it will not draw the next one either
+            self._way = "input" if self._console else "nobody"  # it will not draw the next one either
+        if not self._console:
+            return None
         return await self._runner.run_sync(lambda: self._by_input(question))
 
     def _by_input(self, question: Question) -> Reply | None:
@@ -137,16 +144,27 @@ class _Drawn:
         seen = True
         try:
             await self._runner.run_sync(show)
-            try:
-                async with asyncio.timeout(patience):  # `wait_for` loses an interrupt that comes with the answer
-                    await drawn.wait()
-            except TimeoutError:
+            if not await self._seen(drawn, patience):
                 seen = False
                 return False
             await answered.wait()
             return True
         finally:
             await self._leave(seen)
+
+    async def _seen(self, drawn: asyncio.Event, patience: float) -> bool:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                async with asyncio.timeout(patience):  # `wait_for` loses an interrupt that comes with the answer
+                    await drawn.wait()
+            except TimeoutError:
+                began = loop.time()
+                await self._runner.run_sync(lambda: None)
+                if drawn.is_set() or loop.time() - began < _BUSY:
+                    return drawn.is_set()
+                continue  # under a busy kernel no front end is heard
+            return True
 
     async def _leave(self, seen: bool) -> None:
         def leave() -> None:
@@ -164,11 +182,11 @@ class _Drawn:
         self._publisher.show(data, {}, display_id=self._id, update=update)
 
 
-def notebook_asker(shell: Shell, workspace: Workspace, runner: Runner) -> NotebookAsker:
+def notebook_asker(shell: Shell, workspace: Workspace, runner: Runner, *, console: bool = True) -> NotebookAsker:
     """An asker for the cell that runs now. Raises UsageError for an AGENTNB_ASK that is not known."""
     way, promised = _way(shell, workspace.environ)
     publisher = MaskedPublisher(IPythonPublisher(shell), workspace.mask)
-    return NotebookAsker(runner, publisher, way=way, mask=workspace.mask, promised=promised)
+    return NotebookAsker(runner, publisher, way=way, mask=workspace.mask, promised=promised, console=console)
 
 
 def anybody(shell: object, environ: Mapping[str, str]) -> bool:
