@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import itertools
 from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Protocol
 
@@ -20,6 +22,9 @@ from agentnb.tools.base import Tool, traits
 
 #: Where the list of tools stands in a system prompt.
 TOOLS = "{{TOOLS}}"
+#: The same as words: in doubled braces, as in any prompt.
+_WORDS = "{{" + TOOLS + "}}"
+_EITHER = re.compile(f"{re.escape(_WORDS)}|{re.escape(TOOLS)}")
 
 
 class Asks(Protocol):
@@ -55,7 +60,9 @@ class Requests:
         the system prompt lists.
         """
         specs = tuple(tool.spec(asks.namespace) for tool in tools)
-        head = (self._told(asks, handed_on),) if asks.system else ()
+        told = list(itertools.takewhile(lambda message: message.role == "system", so_far))
+        so_far = so_far[len(told) :]
+        head = (self._told(asks, handed_on, told),) if asks.system or told else ()
         card = asks.cards.find(asks.model.name)
         output = asks.output.spec if asks.output else None
         asked = Request((*head, *so_far), specs, options=asks.options, output=output)
@@ -66,10 +73,13 @@ class Requests:
             return fit(asked, card.context, output=room, count=self._count, question=question)
         return asked
 
-    def _told(self, asks: Asks, tools: Iterable[Tool]) -> Message:
+    def _told(self, asks: Asks, tools: Iterable[Tool], more: Sequence[Message]) -> Message:
+        """One system message, with those that begin the conversation: many models take no second one."""
         system = asks.system or ""
         if TOOLS in system:
-            system = system.replace(TOOLS, table(tools, asks.namespace))
+            listed = table(tools, asks.namespace)
+            system = _EITHER.sub(lambda found: listed if found[0] == TOOLS else TOOLS, system)
+        system = "\n\n".join(filter(None, [system, *(message.text for message in more)]))
         # The same message at every round: what was made of one is kept for as long as it lives.
         if self._system is None or self._system.text != system:
             self._system = messages.system(system)
@@ -81,6 +91,11 @@ class Requests:
             return count_tokens(what)
         known = self._counts.get(what, "")
         return self._counts.keep(what, "", count_tokens(what)) if known is None else known
+
+
+def as_words(text: str) -> str:
+    """A text for a system prompt in which `{{TOOLS}}` is words: what values say must put nothing in."""
+    return text.replace(TOOLS, _WORDS)
 
 
 def table(tools: Iterable[Tool], namespace: MutableMapping[str, object]) -> str:

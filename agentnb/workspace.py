@@ -19,6 +19,7 @@ from agentnb.approval import Policy
 from agentnb.bridge import Foreground
 from agentnb.builtins.delegate import Delegate
 from agentnb.builtins.toolset import Builtins
+from agentnb.condensing import Condenser
 from agentnb.direct import DirectTools, perform
 from agentnb.jobs import LoopThread, Run
 from agentnb.keeping import Keeping
@@ -97,6 +98,7 @@ class Workspace(Keeping):
             rule=self.policy.rule,
             changed=self.changed,
         )
+        self.condenser = Condenser(lambda: self.store, self._answer, environ)
         self.tools = DirectTools(self.toolbox, self.namespace, lambda *a: perform(self.call, *a), mask=self.mask)
         self.sandbox_tools = SandboxTools(self.sandboxes, self.builtins.folder)
         for toolset in list[Toolset]([self.builtins, self.skills, BrowserTools(self.browser), self.sandbox_tools]):

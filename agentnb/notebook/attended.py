@@ -178,8 +178,7 @@ class Attended:
             print(problem, file=sys.stderr)  # noqa: T201  # in the cell: the person must know
         if self.session is not None and transcript.messages:
             self.session.record(self._cell, transcript.messages, transcript.within, run=run.id)
-            if seen:
-                self._workspace.seen(self.session)
+            self._tend(self.session, seen=seen)
         failed = run.done.exception()
         if isinstance(failed, AgentnbError):
             failed.transcript = transcript
@@ -191,6 +190,13 @@ class Attended:
             raise failed
         self._settle()
         return self.agent.result(transcript)
+
+    def _tend(self, session: Session, *, seen: bool) -> None:
+        """Leave the session as it should be found: read, if it was, and not too long."""
+        if seen:
+            self._workspace.seen(session)
+        if (condenser := self._workspace.condenser).model:
+            Job(self._workspace.background, lambda: condenser.tend(session)).start()
 
 
 def _before(history: tuple[Message, ...]) -> tuple[Message, ...]:
