@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Literal, TypeAlias
 
 from agentnb.bridge import Foreground, going, settled
@@ -46,6 +46,8 @@ class BackgroundRun:
         self._run = run
         self._runs = runs
         self._typed = typed
+        #: Called when a person has seen what came of it.
+        self.read: Callable[[], object] = lambda: None
         self._began = time.monotonic()
         self._ended: float | None = None
         self.finished.add_done_callback(lambda _: self._end())
@@ -116,6 +118,7 @@ class BackgroundRun:
 
     def _value(self) -> object:
         result = self.finished.result()
+        self.read()
         return result.output if self._typed else result
 
     def _end(self) -> None:

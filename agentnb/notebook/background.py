@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from agentnb.background import BackgroundRun, BackgroundRuns
 from agentnb.errors import RunInterrupted, UsageError
 from agentnb.events import Event, ToolOutput, ToolProgress, ToolResult, ToolStarted
+from agentnb.notebook.asking.choose import allows_input
 from agentnb.notebook.attended import Attended
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
 from agentnb.notebook.orders import Order
@@ -172,6 +173,8 @@ class Background:
                 f"%agent stop {added.id} ends it.\n"
             )
         self._untold.add(added.id)
+        if (session := run.session) is not None:
+            added.read = lambda: self._workspace.seen(session)
         if getattr(self._shell, "kernel", None) is not None:
             self.runs.attend(added)
         return added
@@ -202,6 +205,7 @@ class Background:
         for run in runs:
             untold = run.id in self._untold
             self._untold.discard(run.id)
+            run.read()
             held = self._held.pop(run.id, None)
             if held is not None:
                 held.release(self._publisher())
@@ -215,7 +219,10 @@ class Background:
 
     def _grows(self) -> bool:
         """Whether a display can change once its cell is over, and somebody is there to see that."""
-        return getattr(self._shell, "kernel", None) is not None and self._mode() == "live"
+        kernel = getattr(self._shell, "kernel", None)
+        if kernel is None or self._mode() != "live":
+            return False
+        return allows_input(kernel) or "AGENTNB_DISPLAY" in self._workspace.environ
 
     def _mode(self) -> Literal["live", "static", "text"]:
         return default_mode(self._workspace.environ, self._shell)

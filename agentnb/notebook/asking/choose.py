@@ -207,7 +207,7 @@ def _way(shell: object, environ: Mapping[str, str]) -> tuple[Way, bool]:
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return "input" if _at_a_terminal() else "nobody", False
-    if not _allows_input(kernel):
+    if not allows_input(kernel):
         return "nobody", False
     return "widget" if _takes_clicks() else "input", False
 
@@ -216,8 +216,8 @@ def _at_a_terminal() -> bool:
     return bool(sys.stdin and sys.stdin.isatty())
 
 
-def _allows_input(kernel: object) -> bool:
-    """Whether the request that runs now lets the kernel ask its front end."""
+def allows_input(kernel: object) -> bool:
+    """Whether the request that runs now lets the kernel ask its front end: not where a program runs the notebook."""
     get_parent = getattr(kernel, "get_parent", None)
     parent: object = get_parent("shell") if get_parent else None
     content = parent.get("content") if isinstance(parent, Mapping) else None
