@@ -179,8 +179,12 @@ class BackgroundRuns:
         return added
 
     def attend(self, run: BackgroundRun) -> None:
-        """From now on, run its functions whenever the loop that runs here is free."""
-        task = asyncio.get_running_loop().create_task(self.foreground.attend(run.finished, lambda: None))
+        """From now on, run its functions whenever the loop that runs here is free; without one, they wait."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        task = loop.create_task(self.foreground.attend(run.finished, lambda: None))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -191,13 +191,13 @@ class Foreground:
             self._run(errand, function)
 
     def _run(self, errand: _Errand[object], function: Callable[[], object]) -> None:
-        value, error = None, None
+        value, error, before = None, None, self._in_function  # a function may wait for a run of its own
         try:
             self._in_function = True
             value = function()
-            self._in_function = False  # at once: from here on a KeyboardInterrupt would hit us
+            self._in_function = before  # at once: from here on a KeyboardInterrupt would hit us
         except BaseException as raised:  # it belongs to the run, which tells the model
-            self._in_function = False
+            self._in_function = before
             error = raised
         errand.settle(value, self._meant(error))
 

@@ -30,7 +30,7 @@ Verb: TypeAlias = Literal["list", "stop", "wait"]
 
 _WORD = re.compile(r"\s*(?:(list)|(stop|wait)(?:\s+(all|\d{1,9}))?)\s*")
 #: Displays for a card, where none can be added once the cell is over.
-_SLOTS = 8
+_SLOTS = 16
 
 
 def wanted(line: str, body: str | None) -> tuple[Verb, str] | None:
@@ -166,6 +166,7 @@ class Background:
         display = self._card(run, shown, run_id) if held is None else self._later(run, shown, held)
         started, job = run.in_background(display)
         added = self.runs.add(started, job, cell=cell, label=label, typed=run.agent.output is not None)
+        self._forget()
         if held is not None:
             self._held[added.id] = held
             self._publisher().write(
@@ -178,6 +179,12 @@ class Background:
         if getattr(self._shell, "kernel", None) is not None:
             self.runs.attend(added)
         return added
+
+    def _forget(self) -> None:
+        """What belongs to runs that are not known any more."""
+        known = {run.id for run in self.runs.list()}
+        self._untold &= known
+        self._held = {run_id: held for run_id, held in self._held.items() if run_id in known}
 
     async def wait(self, which: str, say: Callable[[str], object]) -> None:
         """Wait for one run or for all, then show what is not shown yet. Raises the first failure."""
@@ -259,6 +266,18 @@ def _turns(run: Attended) -> Turns:
 
 
 def _travels(shell: InteractiveShell) -> bool:
-    """Whether a display finds its cell by the context in which it is made, as from ipykernel 7 on, also later."""
-    header = getattr(shell.display_pub, "parent_header", None)
-    return header is not None and any(value is header for value in contextvars.copy_context().values())
+    """Whether a display finds its cell by the context in which it is made, as from ipykernel 7 on.
+
+    Before that it goes to the cell that runs when it is made, and only what is there already can be changed.
+    """
+    publisher: object = shell.display_pub
+    header, other = getattr(publisher, "parent_header", None), object()
+    here = contextvars.copy_context()
+
+    def follows() -> bool:
+        for variable, value in here.items():
+            if value is header:
+                variable.set(other)
+        return getattr(publisher, "parent_header", None) is other
+
+    return here.copy().run(follows)

@@ -172,6 +172,16 @@ def test_an_interrupt_frees_the_kernel_of_a_function_that_hangs(kernel: Kernel) 
     assert "the person interrupted the tool" in kernel.value("answer.transcript().messages[-2].content[0].content[0]")
 
 
+def test_below_a_magic_that_times_the_cell_it_is_the_same(kernel: Kernel) -> None:
+    kernel.ok("import threading\ndef where() -> str:\n    'Where.'\n    return threading.current_thread().name")
+    script(kernel, "[call('where')], 'done'")
+    first = kernel.start("%%time\n%%agent answer << --bg -t where\nGo", "a")
+    kernel.finish(first)
+    messages = Messages(kernel, first)
+    messages.until(lambda: messages.shows(first, "2 rounds"))
+    assert messages.shows(first, "where() → MainThread")
+
+
 def test_a_failure_stands_on_the_card_and_awaiting_raises_it(kernel: Kernel) -> None:
     script(kernel, "__import__('agentnb').errors.RequestRefused('the provider is on fire')")
     first = kernel.start("%%agent answer << --bg\nGo", "a")

@@ -220,3 +220,15 @@ def test_tab_knows_the_verbs_and_what_goes_on(notebook: Notebook) -> None:
     assert completer.suggest("", "%agent stop ", 0) == ["3", "all"]
     assert completer.suggest("", "%%agent ", 0) == ()
     assert "--bg" in completer.suggest("", "%%agent --", 0)
+
+
+def test_a_function_of_one_run_may_wait_for_another(notebook: Notebook) -> None:
+    notebook.says("def count() -> int:\n    'Count.'\n    return 7")
+    notebook.says("def ask() -> str:\n    'Ask the other.'\n    return one.result(5).text")
+    use(notebook, call("count"), "seven")
+    notebook.run("%%agent --bg -t count -o one\nCount", "a")
+    use(notebook, call("ask"), "it says seven")
+    notebook.run("%%agent --bg -t ask -o two\nAsk", "b")
+    notebook.says("%agent wait 2")
+    told = run_of(notebook, "two").transcript().messages[-2].content
+    assert [result.content[0].text for result in told] == ["seven"]  # type: ignore[union-attr]
