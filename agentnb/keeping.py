@@ -12,10 +12,12 @@ from agentnb import config
 from agentnb.errors import StoreError, UsageError
 from agentnb.jobs import Keeper
 from agentnb.lineup import Lineup
+from agentnb.notebook_file import named_in
 from agentnb.session import Session
 from agentnb.store import Store
 from agentnb.store.recording import Recorder
 from agentnb.store.runs import RunHead
+from agentnb.store.sessions import SessionInfo
 
 
 class Keeping(Lineup):
@@ -33,6 +35,8 @@ class Keeping(Lineup):
         self.namespace = namespace
         self._session: Session | None = None
         self._complaints: set[str] = set()
+        #: The id of the session that was chosen or talked in; None before either.
+        self.talks_in: str | None = None
 
     @functools.cached_property
     def store(self) -> Store:
@@ -53,7 +57,8 @@ class Keeping(Lineup):
 
     @session.setter
     def session(self, session: Session) -> None:
-        self._session = session
+        self._session, self.talks_in = session, session.id
+        self._changed()
         if self.notebook:
             with contextlib.suppress(StoreError):  # whoever keeps something in it is told
                 self.store.sessions.place(session.id, self.notebook)
@@ -61,9 +66,27 @@ class Keeping(Lineup):
     def _last_session(self) -> Session:
         with contextlib.suppress(StoreError):  # as above
             self.store.settle()
-            if self.notebook and (last := self.store.sessions.latest(self.notebook)):
-                return self.store.session(last.id)
+            if self.notebook and (found := self._of_file() or self.store.sessions.latest(self.notebook)):
+                return self.store.session(found.id)
         return self.store.new_session()
+
+    def _of_file(self) -> SessionInfo | None:
+        """The session that the notebook's own file names: one that was renamed goes on, a copy of one begins a fork."""
+        named = named_in(self.notebook)
+        if named is None or not self.store.sessions.known(named):
+            return None
+        try:
+            found = self.store.sessions.get(named)
+        except UsageError:  # it was removed
+            return None
+        if found.notebook == self.notebook:
+            return found
+        if found.notebook and Path(found.notebook).exists():
+            # Until the copy is saved, its file names the session of the other.
+            mine = self.store.sessions.latest(self.notebook) if self.notebook else None
+            return mine or self.store.sessions.fork(found.id, notebook=self.notebook)
+        self.store.sessions.place(found.id, self.notebook)
+        return found
 
     def usable(self, session: Session) -> Session:
         """The session, if one can still talk in it. Raises UsageError for one that was removed meanwhile."""
@@ -78,6 +101,7 @@ class Keeping(Lineup):
 
     def recorder(self, head: RunHead, run_id: str, model: str) -> Recorder:
         """What keeps a run as it happens; `head` says where it comes from."""
+        self.talks_in = head.session or self.talks_in
         return self.store.recorder(replace(head, id=run_id, model=head.model or model, notebook=self.notebook))
 
     def complaint(self, recorder: Keeper | None) -> str:

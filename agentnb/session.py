@@ -11,7 +11,8 @@ from agentnb.errors import UsageError
 from agentnb.messages import Message
 from agentnb.transcript import Transcript
 
-_ID = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_-]|\.(?!\.)){0,79}")
+#: What the id of a session looks like.
+ID = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z_-]|\.(?!\.)){0,79}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,6 @@ def new_id() -> str:
 
 def checked_id(text: str) -> str:
     """The id, if it can be one. Raises UsageError for what is none, such as a path."""
-    if not _ID.fullmatch(text):
+    if not ID.fullmatch(text):
         raise UsageError(f"{text[:80]!r} is not the id of a session. %session list shows them.")
     return text

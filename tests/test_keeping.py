@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -99,4 +100,51 @@ def test_runs_that_stand_alone_are_kept_without_being_a_turn(tmp_path: Path) -> 
     assert (kept.head.prompt, kept.head.label, kept.head.notebook) == ("y", "In [3]", "/work/a.ipynb")
     assert (kept.outcome, kept.usage) == ("done", run.transcript().usage)
     assert not here.store.sessions.list()
+    here.close()
+
+
+def saved(path: Path, session: str) -> str:
+    path.write_text(json.dumps({"cells": [], "metadata": {"agentnb": {"session": session}}}))
+    return str(path)
+
+
+def test_a_notebook_that_was_renamed_finds_its_session_by_its_file(tmp_path: Path) -> None:
+    first = workspace(tmp_path, str(tmp_path / "old.ipynb"))
+    ask(first, "hi", "hello")
+    first.close()
+    second = workspace(tmp_path, saved(tmp_path / "new.ipynb", first.session.id))
+    assert second.session.id == first.session.id
+    assert second.store.sessions.get(first.session.id).notebook == str(tmp_path / "new.ipynb")
+    second.close()
+
+
+def test_a_copy_of_a_notebook_goes_its_own_way(tmp_path: Path) -> None:
+    first = workspace(tmp_path, str(tmp_path / "a.ipynb"))
+    ask(first, "hi", "hello")
+    saved(tmp_path / "a.ipynb", first.session.id)
+    copy = workspace(tmp_path, saved(tmp_path / "b.ipynb", first.session.id))
+    assert copy.session.id != first.session.id
+    ask(copy, "and?", "yes")
+    assert (texts(first), texts(copy)) == (["hi", "hello"], ["hi", "hello", "and?", "yes"])
+    again = workspace(tmp_path, str(tmp_path / "b.ipynb"))
+    assert texts(again) == ["hi", "hello", "and?", "yes"]
+    for each in (first, copy, again):
+        each.close()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", '{"metadata": {"agentnb": 7}}', '{"metadata": {"agentnb": {"session": "../x"}}}']
+)
+def test_a_file_that_names_no_session_is_no_mistake(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.ipynb").write_text(text)
+    here = workspace(tmp_path, str(tmp_path / "a.ipynb"))
+    assert not here.session.turns
+    here.close()
+
+
+def test_a_panel_is_told_which_session_the_notebook_talks_in(tmp_path: Path) -> None:
+    here = workspace(tmp_path)
+    assert here.state().session is None
+    ask(here, "hi", "hello")
+    assert here.state().session == here.session.id
     here.close()

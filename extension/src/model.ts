@@ -5,6 +5,15 @@ import { ISignal, Signal } from '@lumino/signaling';
 import { NotebookLink, Phase } from './link';
 import { IPanelState } from './protocol';
 
+/** The notebook's file says which conversation it is part of: it is found again when the file was renamed or moved. */
+function remember(panel: NotebookPanel, state: IPanelState | null): void {
+  const model = panel.isDisposed || !panel.context.isReady ? null : panel.context.model;
+  const kept = model?.getMetadata('agentnb');
+  if (model && state?.session && kept?.session !== state.session) {
+    model.setMetadata('agentnb', { ...kept, session: state.session });
+  }
+}
+
 /**
  * What the sidebar shows, without a word about how: it follows the active notebook.
  *
@@ -70,7 +79,10 @@ export class SidebarModel {
     }
     const link = new NotebookLink(session);
     this._links.set(session, link);
-    link.changed.connect(() => this._changed.emit());
+    link.changed.connect(() => {
+      remember(panel, link.state);
+      this._changed.emit();
+    });
     session.disposed.connect(() => {
       this._links.delete(session);
       link.dispose();

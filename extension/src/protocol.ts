@@ -29,7 +29,8 @@ export interface IPanelRun {
 /**
  * Kernel to panel: everything the panel shows. Sent whole at every change, at most ten times a second.
  *
- * `last` is the last finished run in one line ("done · 2 rounds · 312 tokens"), `error` why it failed.
+ * `last` is the last finished run in one line ("done · 2 rounds · 312 tokens"), `error` why it failed; `session` is the
+ * conversation that the notebook talks in, which its file keeps.
  */
 export interface IPanelState {
   readonly model: string;
@@ -37,6 +38,7 @@ export interface IPanelState {
   readonly runs: ReadonlyArray<IPanelRun>;
   readonly last: string | null;
   readonly error: string | null;
+  readonly session: string | null;
   readonly type: 'state';
 }
 
