@@ -15,6 +15,8 @@ CONNECT_SECONDS = 5.0
 #: How long a provider may be silent: thinking models answer late, so this is long.
 IDLE_SECONDS = 600.0
 FILE = "config.toml"
+#: What a model may be told of the place where it works.
+CONTEXTS = ("none", "minimal", "notebook")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +25,8 @@ class Settings:
 
     `proxy` is the address of one for every request ("none": no proxy at all; None: as HTTPS_PROXY and its like say),
     `no_proxy` the hosts that are reached without it, `ca_bundle` a file or folder of certificates to trust beside the
-    usual ones. `connect` and `idle` are seconds, `max_cost` USD. `providers` are rows of the user's own, as
-    providers.toml has them.
+    usual ones. `connect` and `idle` are seconds, `max_cost` USD. `context` is one of CONTEXTS. `providers` are rows of
+    the user's own, as providers.toml has them.
     """
 
     proxy: str | None = field(default=None, repr=False)
@@ -33,6 +35,7 @@ class Settings:
     connect: float = CONNECT_SECONDS
     idle: float = IDLE_SECONDS
     max_cost: float | None = None
+    context: str | None = None
     providers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     @property
@@ -155,6 +158,12 @@ def _money(value: object, where: str) -> float:
     raise UsageError(f"{where} takes an amount in USD, not {str(value)[:40]!r}.")
 
 
+def _context(value: object, where: str) -> str:
+    if isinstance(value, str) and value in CONTEXTS:
+        return value
+    raise UsageError(f"{where} is {', '.join(CONTEXTS[:-1])} or {CONTEXTS[-1]}, not {str(value)[:40]!r}.")
+
+
 def _number(value: object) -> float:
     """NaN where it is none."""
     try:
@@ -171,12 +180,14 @@ _FIELDS: Mapping[str, Callable[[object, str], object]] = {
     "connect": _seconds,
     "idle": _seconds,
     "max_cost": _money,
+    "context": _context,
 }
-_TABLES = {"http": ("proxy", "no_proxy", "ca_bundle", "connect", "idle"), "usage": ("max_cost",)}
+_TABLES = {"http": ("proxy", "no_proxy", "ca_bundle", "connect", "idle"), "usage": ("max_cost",), "agent": ("context",)}
 _VARIABLES = {
     "AGENTNB_PROXY": "proxy",
     "AGENTNB_CA_BUNDLE": "ca_bundle",
     "AGENTNB_CONNECT_TIMEOUT": "connect",
     "AGENTNB_IDLE_TIMEOUT": "idle",
     "AGENTNB_MAX_COST": "max_cost",
+    "AGENTNB_CONTEXT": "context",
 }

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from agentnb.context.parts import Part
 from agentnb.errors import AgentnbError, UsageError, nearest
 from agentnb.events import TextDelta, ThinkingDelta
 from agentnb.messages import Message, ToolCall, ToolResult
@@ -23,6 +24,12 @@ class Hook:
     the thread of the run and should be quick; the others run where notebook code runs. An object that has only some of
     these methods, or a dict of functions by these names, will do as well.
     """
+
+    def context(self, parts: Sequence[Part]) -> Sequence[Part] | None:
+        """What a cell's model is about to be told of the notebook (see agentnb.context.Part); not where it is nothing.
+
+        It is asked when the cell is made ready, so that a dry run shows what came of it.
+        """
 
     def before_model(self, request: Request) -> Request | None:
         """What a model is about to be asked."""
@@ -62,6 +69,20 @@ class Hooks:
     def watches_messages(self) -> bool:
         """Whether anybody may change what a model said."""
         return bool(self._points["after_model"])
+
+    @property
+    def watches_context(self) -> bool:
+        """Whether anybody may change what a model is told of the notebook."""
+        return bool(self._points["context"])
+
+    async def context(self, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """The parts as the hooks leave them."""
+        for hook in self._points["context"]:
+            parts = tuple(await self._ask(hook, parts, parts))
+            if wrong := next((part for part in parts if not isinstance(part, Part)), None):
+                name = getattr(hook, "__name__", "a hook")
+                raise UsageError(f"The hook {name} returned a {type(wrong).__name__} among its parts. Return Parts.")
+        return parts
 
     async def before_model(self, request: Request) -> Request:
         """The request as the hooks leave it."""
@@ -125,8 +146,8 @@ def _same_kind(answer: object, value: V, hook: Callable[..., object]) -> V:
     )
 
 
-#: Pieces of text may become thinking, and the other way round.
-_ALIKE: dict[type, tuple[type, ...]] = {TextDelta: (ThinkingDelta,), ThinkingDelta: (TextDelta,)}
+#: Pieces of text may become thinking, and the other way round; parts come as a list as well.
+_ALIKE: dict[type, tuple[type, ...]] = {TextDelta: (ThinkingDelta,), ThinkingDelta: (TextDelta,), tuple: (list,)}
 
 
 def _method(hook: object, point: str) -> Callable[..., object] | None:

@@ -69,6 +69,7 @@ providers
 wrappers
 credential
 
+context: parts < cells choosing outline project secrets < variables < instructions < .
 builtins: copies declared delegate diffs displayed execution folder picture processes readable seek < changes fetch \
   search terminal < bash inspection undo < files python < toolset
 mcp: elicit expansion groups results tool < settings underway < signin stdio < client < connection < server < hub
@@ -106,9 +107,9 @@ lineup
 
 workspace
 
-notebook: errand options tool_shelf publisher console tables asking.fields undo < call_line live orders text \
+notebook: briefing told errand options tool_shelf publisher console tables asking.fields undo < call_line live orders text \
   execute asking.view < display asking.console asking.trace asking.widget < asking.choose < attended direct \
-  starting tool_lists < cell comm < lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
+  starting tool_lists < cell comm < inspecting lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
   credential_magics magics mcp_magics model_magics sandbox_magics skill_magics tool_magics usage_magics < \
   complete_tool < complete < extension < .
 
@@ -133,6 +134,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "mcp_server.questions": {"mcp_types"},
     "mcp.signin": {"mcp"},
     "mcp.stdio": {"anyio", "mcp", "mcp_types", "pydantic_core"},
+    "context.outline": {"orjson"},
     "models.anthropic_blocks": {"orjson"},
     "models.anthropic_request": {"orjson"},
     "models.arriving": {"orjson"},
@@ -232,6 +234,8 @@ BROAD_EXCEPTS: dict[str, int] = {
     "jobs": 2,  # a bug must not leave a run that looks alive; what a thread raised belongs to who awaits it
     "tools.loading": 1,  # the file of a person: whatever it raises is why it cannot be loaded
     "pixels": 1,  # what Pillow raises for damaged bytes has no common name
+    "context.cells": 1,  # what earlier cells gave is shown as prompts show it; the user's own objects may be in it
+    "context.variables": 1,  # a metaclass of the user's may raise when a type is asked its name
     "prompting.figures": 1,  # from here on: the user's own objects are asked to show themselves
     "prompting.filling": 2,
     "prompting.media": 1,

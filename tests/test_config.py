@@ -39,6 +39,8 @@ def test_everything_can_be_set_in_the_file(tmp_path: Path) -> None:
         idle = 30.5
         [usage]
         max_cost = 0
+        [agent]
+        context = "notebook"
         [providers.mine]
         base_url = "https://models.example/v1"
         key = "MINE_KEY"
@@ -52,6 +54,7 @@ def test_everything_can_be_set_in_the_file(tmp_path: Path) -> None:
         connect=2.0,
         idle=30.5,
         max_cost=0.0,
+        context="notebook",
         providers={"mine": {"base_url": "https://models.example/v1", "key": "MINE_KEY", "think_tags": True}},
     )
 

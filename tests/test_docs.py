@@ -73,7 +73,7 @@ def test_the_settings_of_the_guide_are_all_there_are(tmp_path: Path) -> None:
     (tmp_path / "company.pem").touch()
     config.read({}, tmp_path)
     tables_of_it = tomllib.loads(example)
-    named = {*tables_of_it.pop("http"), *tables_of_it.pop("usage"), *tables_of_it}
+    named = {*tables_of_it.pop("http"), *tables_of_it.pop("usage"), *tables_of_it.pop("agent"), *tables_of_it}
     assert named == {field.name for field in dataclasses.fields(config.Settings)}
 
 

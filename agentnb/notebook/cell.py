@@ -16,6 +16,7 @@ from agentnb.errors import PromptError, UsageError, nearest
 from agentnb.messages import JSON, Content, Message
 from agentnb.models.options import Options
 from agentnb.notebook.attended import Asking, Attended
+from agentnb.notebook.briefing import brief
 from agentnb.notebook.options import Parsed
 from agentnb.notebook.orders import Order, amount, model_options
 from agentnb.render.terminal import one_line
@@ -54,6 +55,7 @@ class CellRun(Attended):
         self.filled = prompting.fill(order.prompt, names)
         schema = options.one("schema")
         agent = self._agent(options, schema_of(schema, names) if schema else None, foreground, asker)
+        self.context = brief(workspace, agent, options.one("context"), extra or {})
         session = self._session(options.one("session"))
         super().__init__(
             workspace,

@@ -32,6 +32,7 @@ _FIXED: dict[str, Sequence[str]] = {
     "--format": orders.FORMATS,
     "--session": ("new", "none"),
     "--approve": orders.APPROVE,
+    "--context": orders.CONTEXTS,
     "--cache": ("memory",),
 }
 #: What `--schema` can be of any notebook.

@@ -9,7 +9,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from agentnb.bridge import Foreground
 from agentnb.errors import UsageError
-from agentnb.notebook import attended, cell, orders, resuming, show, undo
+from agentnb.notebook import attended, cell, inspecting, orders, resuming, show, undo
 from agentnb.notebook.asking.choose import NotebookAsker, notebook_asker
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
 from agentnb.notebook.options import Option
@@ -71,6 +71,9 @@ class AgentMagics(Magics):
                 return resuming.resumed(
                     self.workspace, which, self._asking, show.text, label=label, names=self._extra_names()
                 )
+        if inspecting.wanted(line, body):
+            show.text(inspecting.inspected(self.workspace, extra=self._extra_names(), cell=self.cell_id))
+            return None
         order = orders.read(line, body)
         if order.options.has("help"):
             show.text(orders.help_text())

@@ -8,6 +8,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from agentnb import config
 from agentnb.agent import MAX_ROUNDS
 from agentnb.errors import UsageError, nearest
 from agentnb.models.options import Options
@@ -15,6 +16,7 @@ from agentnb.notebook.options import Option, Parsed, parse, usage
 
 FORMATS = ("markdown", "text", "code", "json", "html", "math")
 APPROVE = ("ask", "auto", "never")
+CONTEXTS = config.CONTEXTS
 
 MODEL_OPTIONS = (
     Option("api-base", "another server that speaks so: openai:NAME with any compatible one", value="URL"),
@@ -27,6 +29,7 @@ OPTIONS = (
     Option("no-tools", "offer no tools", kind="flag"),
     Option("skill", "offer these skills as well, by name or by folder", kind="many", value="NAME|DIR"),
     Option("system", "the system prompt", "s"),
+    Option("context", f"what the model is told of the notebook: {', '.join(CONTEXTS)}", value="MODE"),
     Option("session", "'new' begins a conversation, 'none' stands alone", value="new|none"),
     Option("out", "also put the result in this variable (with --schema, the instance)", "o", value="VAR"),
     Option("schema", "what the answer must be: City, list[City], a JSON Schema", value="TYPE", code=True),
@@ -85,7 +88,8 @@ def read(line: str, body: str | None) -> Order:
 _VERBS = """
 
 %agent resume [ID]    go on with the last run of this notebook that was left while it asked you, or with that of an id
-%agent resume list    those of all notebooks"""
+%agent resume list    those of all notebooks
+%agent inspect        what would go to the model now, and why"""
 _SEE = "See %%agent --help"
 _PARAMS = "-p '{\"temperature\": 0}'"
 

@@ -26,6 +26,7 @@ from agentnb.messages import (
 )
 from agentnb.models.estimate import estimate
 from agentnb.notebook.tables import Table
+from agentnb.notebook.told import context_lines
 from agentnb.render import calls
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ def dry_run(run: CellRun) -> None:
     """Exactly what would be sent, and about how much it is and costs."""
     request = run.agent.request((*answered(run.history), *filter(None, [run.prompt])))
     parts = [_head(run, estimate(request)), *map(_message, request.messages)]
+    if run.context.parts or run.context.choice.shown:
+        parts.insert(1, "\n".join(["Put below the system prompt:", *context_lines(run.context)]))
     if request.tools:
         parts.append(_part("tools", "\n".join(map(_tool_line, request.tools))))
     if request.output:

@@ -143,7 +143,7 @@ class Kernel:
 
 @pytest.fixture(scope="module")
 def _kernel() -> Iterator[Kernel]:
-    kernel = Kernel({"AGENTNB_DISPLAY": "live"})
+    kernel = Kernel({"AGENTNB_DISPLAY": "live", "AGENTNB_CONTEXT": "none"})
     yield kernel
     kernel.stop()
     ensure_event_loop().close()  # the loop that jupyter_client made for this thread, and leaves to nobody

@@ -79,7 +79,7 @@ def opened(folder: Path, patch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     variables = {name for row in load_providers().values() for name in (row.key, row.base_url_name, *row.key_names)}
     for name in variables & set(os.environ):
         patch.delenv(str(name))
-    for name, value in (("HOME", str(folder)), ("KEYRING", "off"), ("DISPLAY", "static")):
+    for name, value in (("HOME", str(folder)), ("KEYRING", "off"), ("DISPLAY", "static"), ("CONTEXT", "none")):
         patch.setenv(f"AGENTNB_{name}", value)
     patch.chdir(folder)
     shell = InteractiveShell.instance(config=Config(HistoryManager={"enabled": False}), colors="nocolor")
