@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,10 @@ from agentnb import config
 from agentnb.errors import StoreError, UsageError
 from agentnb.jobs import Keeper
 from agentnb.lineup import Lineup
+from agentnb.messages import Message
 from agentnb.notebook_file import named_in
+from agentnb.prompting.plain import plural
+from agentnb.render.terminal import one_line
 from agentnb.session import Session
 from agentnb.store import Store
 from agentnb.store.recording import Recorder
@@ -87,6 +90,17 @@ class Keeping(Lineup):
             return mine or self.store.sessions.fork(found.id, notebook=self.notebook)
         self.store.sessions.place(found.id, self.notebook)
         return found
+
+    def goes_on(self, session: Session, history: Sequence[Message]) -> str:
+        """What to say where a kernel's first prompt builds on what was said before it was started; else nothing."""
+        if self.talks_in is not None or not history:
+            return ""
+        try:
+            name = self.store.sessions.get(session.id).name
+        except UsageError:  # it is in no store
+            return ""
+        turns = sum(message.role == "user" for message in history)
+        return f"Going on with “{one_line(name, 60)}” ({plural(turns, 'turn')}). %session new begins another."
 
     def usable(self, session: Session) -> Session:
         """The session, if one can still talk in it. Raises UsageError for one that was removed meanwhile."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from agentnb.conversation import unanswered
 from agentnb.errors import UsageError, nearest
 from agentnb.models.options import Options
 from agentnb.notebook.attended import Asking, Attended
+from agentnb.notebook.casting import cast
 from agentnb.notebook.cell import CellRun, schema_of
 from agentnb.notebook.orders import Order, model_options, read
 from agentnb.paused import PausedRun, PausedRuns
@@ -66,7 +68,7 @@ class ResumedRun(CellRun):
         schema = order.options.one("schema")
         output = schema_of(schema, {**workspace.namespace, **names}) if schema else None
         agent = self._agent(order.options, output, foreground, asker)
-        agent.system = paused.system
+        self._system = agent.system = paused.system
         agent.options = Options.read(paused.options or {})
         if not order.options.has("model") and paused.model != workspace.model_name:
             agent.model = workspace.open_model(paused.model)
@@ -102,7 +104,7 @@ def resumed(
         say(f"Not here any more: {', '.join(missing)}. The run goes on without.")
     for name in paused.asked:
         _ask_again(workspace, name)
-    order = read(paused.line, paused.prompt or "…")
+    order = cast(workspace, read(paused.line, paused.prompt or "…"))
     return order, ResumedRun(workspace, order, paused, label=label, names=names, asking=asking)
 
 
@@ -124,9 +126,14 @@ def _newest(workspace: Workspace, say: Callable[[str], object]) -> PausedRun:
 
 
 def _session(workspace: Workspace, run: PausedRun) -> Session | None:
-    """The conversation that the run is part of: in a new kernel there is none yet, so it is made up again."""
-    if run.session is None or workspace.session.id == run.session or workspace.session.turns:
-        return workspace.session if run.session else None
+    """The conversation that the run is part of; where the store has it no more, it is made up again."""
+    if run.session is None:
+        return None
+    if workspace.session.id != run.session:
+        with contextlib.suppress(UsageError):
+            return workspace.store.session(run.session)
+    if workspace.session.id == run.session or workspace.session.turns:
+        return workspace.session
     session = Session(run.session)
     if run.history:
         session.record(None, run.history)
