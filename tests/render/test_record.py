@@ -9,7 +9,7 @@ from inline_snapshot import snapshot
 from agentnb import events, messages
 from agentnb.messages import Data, Image, Opaque, Text, user
 from agentnb.render.record import Provenance, record
-from agentnb.transcript import fold
+from agentnb.transcript import Transcript, fold
 from tests.render import samples
 
 
@@ -98,3 +98,61 @@ def test_a_long_run_loses_its_middle_and_says_so() -> None:
     assert "begin" in json.dumps(kept[0])
     assert "end" in json.dumps(kept[-1])
     assert made["messages_left_out"] == 602 - len(kept)
+
+
+def finished(*said: events.Event, prompt: str = "begin") -> Transcript:
+    stream = [events.RunStarted("m:x"), events.MessageAdded(user(prompt)), *said]
+    return fold([*stream, events.MessageEnd("stop"), events.RunFinished("done", messages.Usage())])
+
+
+def test_the_record_keeps_what_a_replay_needs() -> None:
+    given = Provenance(
+        "hi", system="Be brief.", context="minimal", tools=("rows",), schema={"type": "object"}, turns=2, replays="ab12"
+    )
+    made = record(finished(events.Usage(messages.Usage(1, 1, seconds=2.345)), events.TextDelta("yes")), given)
+    assert made["system"] == "Be brief."
+    assert made["context"] == "minimal"
+    assert made["tools"] == ["rows"]
+    assert made["schema"] == {"type": "object"}
+    assert made["turns"] == 2
+    assert made["replays"] == "ab12"
+    assert made["usage"]["seconds"] == 2.3  # type: ignore[index, call-overload]  # JSON
+    assert "cut" not in made
+
+
+def test_seconds_that_nobody_feels_are_left_out_so_that_quick_runs_give_the_same_record() -> None:
+    made = record(finished(events.Usage(messages.Usage(1, 1, seconds=0.04))), Provenance())
+    assert "seconds" not in made["usage"]  # type: ignore[operator]  # JSON
+
+
+def test_prompt_and_answer_are_kept_whole_where_what_is_between_is_cut() -> None:
+    calls: list[events.Event] = []
+    for number in range(30):
+        calls += [
+            *samples.call(f"c{number}", "f", json.dumps({"x": "y" * 5000})),
+            events.MessageEnd("tool_calls"),
+            samples.result(f"c{number}", "f", Text("z" * 5000)),
+        ]
+    made = record(finished(*calls, events.TextDelta("a" * 3000), prompt="p" * 3000), Provenance("p {{p}}"))
+    kept = made["messages"]
+    assert isinstance(kept, list)
+    assert kept[0] == {"role": "user", "content": [{"type": "text", "text": "p" * 3000}]}
+    assert '"cut": true' not in json.dumps([kept[0], kept[-1]])
+    assert '"cut": true' in json.dumps(kept)
+    assert len(json.dumps(made)) <= 16_000
+
+
+def test_what_is_not_whole_is_marked() -> None:
+    given = Provenance("p" * 9000, params={"body": "b" * 9000}, system="s" * 9000, schema={"title": "t" * 9000})
+    made = record(finished(events.TextDelta("a" * 9000), prompt="q" * 9000), given)
+    assert made["cut"] == ["prompt", "system", "params", "schema"]
+    assert [m["content"][0]["cut"] for m in made["messages"]] == [True, True]  # type: ignore[union-attr, index, call-overload]  # JSON
+    assert len(json.dumps(made)) <= 16_000
+
+
+def test_nothing_makes_it_longer_than_it_may_be() -> None:
+    many = {f"{{{{f({number!r} * {'9' * 2000})}}}}": "0" * 64 for number in range(300)}
+    tools = tuple("é" * 60 + str(number) for number in range(300))
+    said = [events.BlockAdded(Text("é" * 3000)) for _ in range(400)]
+    made = record(finished(*said, prompt="é" * 20_000), Provenance("é" * 20_000, many, system="é" * 9000, tools=tools))
+    assert len(json.dumps(made)) <= 16_000
