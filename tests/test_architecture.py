@@ -81,6 +81,7 @@ sandbox: base browser_address browser_find browser_recordings guest_boot guest_f
   browser_look bwrap channel guest interpreter jupyter_server < browser_process browser_verbs process remote_files \
   < browser remote < browser_tools sandboxes < tools
 
+files: chunks place < listing references search trash upload < changes
 mcp_toolsets
 skills: parse steps < properties validate < prompt skill < allowed files < tool < workflow < shelf
 
@@ -107,10 +108,10 @@ lineup
 
 workspace
 
-notebook: briefing told errand options tool_shelf publisher console tables asking.fields undo < call_line live orders text \
+notebook: briefing told errand options tool_shelf publisher console tables asking.fields undo upload_widget < call_line live orders text \
   execute asking.view < display asking.console asking.trace asking.widget < asking.choose < attended direct \
   starting tool_lists < cell comm < inspecting lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
-  credential_magics magics mcp_magics model_magics sandbox_magics skill_magics tool_magics usage_magics < \
+  credential_magics files_magics magics mcp_magics model_magics sandbox_magics skill_magics tool_magics usage_magics < \
   complete_tool < complete < extension < .
 
 __init__
@@ -170,7 +171,9 @@ THIRD_PARTY: dict[str, set[str]] = {
     "notebook.complete": {"IPython"},
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
     "notebook.credential_magics": {"IPython"},
+    "notebook.files_magics": {"IPython"},
     "notebook.magics": {"IPython"},
+    "notebook.upload_widget": {"anywidget", "traitlets"},
     "notebook.mcp_magics": {"IPython"},
     "notebook.model_magics": {"IPython"},
     "notebook.sandbox_magics": {"IPython"},

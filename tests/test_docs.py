@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from agentnb import config
-from agentnb.notebook import credential_magics, mcp_magics, model_magics, openapi_verb, orders, sandbox_magics
+from agentnb.notebook import (
+    credential_magics,
+    files_magics,
+    mcp_magics,
+    model_magics,
+    openapi_verb,
+    orders,
+    sandbox_magics,
+)
 from docs import tables
 from tests.test_architecture import modules, places
 
@@ -56,7 +64,8 @@ def test_a_stale_table_is_told(
 @pages
 def test_every_option_that_is_named_exists(page: Path) -> None:
     magics = (orders.OPTIONS, model_magics.ADD_OPTIONS, credential_magics.ADD_OPTIONS, mcp_magics.ADD_OPTIONS)
-    options = [option for each in (*magics, openapi_verb.OPTIONS, sandbox_magics.OPTIONS) for option in each]
+    others = (openapi_verb.OPTIONS, sandbox_magics.OPTIONS, files_magics.OPTIONS)
+    options = [option for each in (*magics, *others) for option in each]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text("utf-8")))
     assert named - {f"--{option.name}" for option in options} - OTHERS == set()
 

@@ -26,10 +26,11 @@ class Glob:
     Its time is bounded by the lengths of both, whatever the model writes: a list is made in the kernel itself.
     """
 
-    def __init__(self, glob: str) -> None:
+    def __init__(self, glob: str, *, ignore_case: bool = False) -> None:
         glob = glob.removeprefix("./")
         parts = glob.split("/") if "/" in glob else ["**", glob]
-        self._parts = [None if part == "**" else _named(part) for part in parts]
+        flags = re.S | re.I if ignore_case else re.S
+        self._parts = [None if part == "**" else _named(part, flags) for part in parts]
 
     def match(self, path: str) -> bool:
         """Whether a path matches, from its beginning to its end."""
@@ -43,19 +44,21 @@ class Glob:
         return len(names) in reached
 
 
-def _named(part: str) -> re.Pattern[str]:
+def _named(part: str, flags: re.RegexFlag) -> re.Pattern[str]:
     """A glob of one name. What stands between two `*` is found once, where it comes first: no other try is needed."""
     first, *rest = [re.escape(piece).replace("\\?", ".") for piece in re.split(r"\*+", part)]
     found = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
-    return re.compile(first + found + (f".*{rest[-1]}" if rest else "") + r"\Z", re.S)
+    return re.compile(first + found + (f".*{rest[-1]}" if rest else "") + r"\Z", flags)
 
 
-def walk(root: str, glob: str, closed: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+def walk(
+    root: str, glob: str | Glob, closed: Collection[str] = (), skipped: Collection[str] = SKIPPED
+) -> Iterator[tuple[str, str]]:
     """Relative and full path of each file that matches, in order; symlinks are not followed, nor `closed` folders."""
-    matches = Glob(glob).match
+    matches = (Glob(glob) if isinstance(glob, str) else glob).match
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
-            name for name in folders if name not in SKIPPED and os.path.join(folder, name) not in closed
+            name for name in folders if name not in skipped and os.path.join(folder, name) not in closed
         )
         for name in sorted(names):
             full = os.path.join(folder, name)
@@ -76,6 +79,37 @@ def _found(order: dict[str, Any], most: int) -> Iterator[dict[str, object]]:
             if count > most:
                 return
             yield {"path": relative, "line": number, "text": _around(line, match.start())}
+
+
+def _worded(order: dict[str, Any], most: int) -> Iterator[dict[str, object]]:
+    """Lines with any of some `words`, taken as they are written; where `every` is said, of files that have them all.
+
+    `only` names the files that need be read (null: all): another program may have ruled out the rest.
+    """
+    words = [re.compile(re.escape(word), re.I) for word in order["words"]]
+    only = None if order["only"] is None else frozenset(order["only"])
+    count = 0
+    for relative, full in walk(order["root"], Glob(order["glob"], ignore_case=True), order["closed"], order["skipped"]):
+        if only is not None and relative not in only:
+            continue
+        for found in _with_words(full, words, order["every"], most - count):
+            count += 1
+            yield {"path": relative, **found}
+        if count >= most:
+            return
+
+
+def _with_words(path: str, words: list[re.Pattern[str]], every: bool, most: int) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    missing = set(range(len(words)))
+    for number, line in _lines(path):
+        at = {index: match.start() for index, word in enumerate(words) if (match := word.search(line))}
+        missing -= at.keys()
+        if at and len(found) < most:
+            found.append({"line": number, "text": _around(line, min(at.values()))})
+        if len(found) >= most and not (every and missing):
+            break
+    return [] if every and missing else found
 
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
@@ -100,7 +134,8 @@ def _around(line: str, at: int) -> str:
 def main() -> None:
     """Write each find as a line of JSON, as soon as it is found."""
     order = json.load(sys.stdin)
-    for found in _found(order, order["most"]):
+    find = _worded if "words" in order else _found
+    for found in find(order, order["most"]):
         sys.stdout.write(json.dumps(found) + "\n")
         sys.stdout.flush()
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +14,7 @@ from agentnb import prompting, render
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground
 from agentnb.errors import PromptError, UsageError, nearest
+from agentnb.files.references import referenced
 from agentnb.messages import JSON, Content, Message
 from agentnb.models.options import Options
 from agentnb.notebook.attended import Asking, Attended
@@ -52,7 +54,7 @@ class CellRun(Attended):
         foreground = Foreground()
         asker = asking(foreground) if asking else None
         names = {**workspace.namespace, **(extra or {})}
-        self.filled = prompting.fill(order.prompt, names)
+        self.filled = prompting.fill(order.prompt, names, files=partial(referenced, workspace.builtins.folder))
         schema = options.one("schema")
         agent = self._agent(options, schema_of(schema, names) if schema else None, foreground, asker)
         self.context = brief(workspace, agent, options.one("context"), extra or {})

@@ -14,6 +14,7 @@ from agentnb.notebook import (
     browser_magics,
     complete_tool,
     credential_magics,
+    files_magics,
     mcp_magics,
     model_magics,
     orders,
@@ -24,7 +25,7 @@ from agentnb.notebook import (
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
-_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%browser|%%?sandbox|%mcp|%skill|%session)(?=\s|$)")
+_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%files|%browser|%%?sandbox|%mcp|%skill|%session)(?=\s|$)")
 _SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
 #: Options that take one of a few words.
 _FIXED: dict[str, Sequence[str]] = {
@@ -103,6 +104,8 @@ class Completer:
                 return self._mcp(earlier, word)
             case "skill":
                 return self._skill(earlier, word)
+            case "files":
+                return files_magics.suggest(self._workspace, earlier, word)
             case "session":
                 return () if earlier else ("new",)
         return {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)}.get(tuple(earlier), ())

@@ -9,6 +9,7 @@ from agentnb.notebook import call_line, complete
 from agentnb.notebook.browser_magics import BrowserMagics
 from agentnb.notebook.comm import Panel
 from agentnb.notebook.credential_magics import CredentialMagics
+from agentnb.notebook.files_magics import FilesMagics
 from agentnb.notebook.magics import AgentMagics
 from agentnb.notebook.mcp_magics import McpMagics
 from agentnb.notebook.model_magics import ModelMagics
@@ -46,6 +47,7 @@ class Extension:
             BrowserMagics(shell, self.workspace),
             SandboxMagics(shell, self.workspace),
             McpMagics(shell, self.workspace),
+            FilesMagics(shell, self.workspace, lambda: self.magics.cell_id),
         )
         self._panel = Panel(shell, self.workspace)
         self._complete = complete.matcher(self.workspace)

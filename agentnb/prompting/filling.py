@@ -6,16 +6,16 @@ import ast
 import builtins
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 from dataclasses import dataclass, replace
 
 from agentnb.errors import PromptError, nearest
 from agentnb.messages import Audio, Content, Data, File, Image, Text
 from agentnb.prompting.blocks import to_blocks
 from agentnb.prompting.budget import cuts_in, estimate_tokens, one_line
-from agentnb.prompting.layout import Shown, lay_out
+from agentnb.prompting.layout import Attached, Shown, lay_out
 from agentnb.prompting.plain import plural
-from agentnb.prompting.template import NOTHING_SENT, Placeholder, literal, named, parse
+from agentnb.prompting.template import NOTHING_SENT, Placeholder, Reference, literal, named, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,25 +29,40 @@ class Filled:
     variables: dict[str, str]
     cuts: tuple[str, ...]
 
+    @property
+    def text(self) -> str:
+        """Its words, without pictures and the like."""
+        return "".join(block.text for block in self.content if isinstance(block, Text))
 
-def fill(template: str, namespace: Mapping[str, object], *, budget: int = 4000) -> Filled:
+
+def fill(
+    template: str,
+    namespace: Mapping[str, object],
+    *,
+    budget: int = 4000,
+    files: Callable[[str], str | Image] | None = None,
+) -> Filled:
     """`template` with every `{{expression}}` replaced by its value in `namespace`.
 
     One pass: a value that contains `{{` is words. An expression that occurs twice is evaluated once, and assigning
     (`:=`) in one leaves the namespace alone. `budget` is what the texts of all values may cost together, in tokens;
     large values share what small ones leave. Pictures have limits of their own.
+    `files` says what a file holds that is named as `<file>path</file>`; without it, and in values, these are words.
     Raises PromptError, with nothing sent, where a placeholder cannot be parsed, evaluated or shown.
     """
     template = template.removeprefix("\n").removesuffix("\n")
-    pieces = parse(template)
+    pieces = parse(template, references=files is not None)
     scope = dict(namespace)
     placeholders = {p.expression: p for p in pieces if isinstance(p, Placeholder)}
+    named_files = {p.expression: p.path for p in pieces if isinstance(p, Reference)}
     values = {expression: _value(p, scope) for expression, p in placeholders.items()}
+    values |= {e: _read(path, files) for e, path in named_files.items() if files}
     blocks = _within(budget, values)
-    shown = {e: Shown(e, blocks[e], _kind(value), isinstance(value, (str, Text))) for e, value in values.items()}
+    attached = {e: Attached(e, path, blocks[e][0]) for e, path in named_files.items()}
+    shown = {e: Shown(e, blocks[e], _kind(values[e]), isinstance(values[e], (str, Text))) for e in placeholders}
     cuts = [f"{e}: {cut}" for e, value in values.items() for cut in _cuts(blocks[e], value)]
     variables = {expression: _digest(sent) for expression, sent in blocks.items()}
-    return Filled(lay_out(template, pieces, shown), variables, tuple(cuts))
+    return Filled(lay_out(template, pieces, shown, attached), variables, tuple(cuts))
 
 
 def evaluate(expression: str, namespace: Mapping[str, object]) -> object:
@@ -63,6 +78,14 @@ def _value(placeholder: Placeholder, scope: dict[str, object]) -> object:
         return eval(placeholder.code, scope)  # the user's own expression, in the user's own kernel
     except Exception as error:  # the user's code: anything may come, and all of it means that nothing is sent
         raise PromptError(_failure(placeholder, error, scope)) from error
+
+
+def _read(path: str, files: Callable[[str], str | Image]) -> str | Image:
+    try:
+        return files(path)
+    except PromptError as error:
+        shown = "".join(char if char.isprintable() else "?" for char in one_line(path, 80))
+        raise PromptError(f"<file>{shown}</file>: {error} {NOTHING_SENT}") from error
 
 
 def _failure(placeholder: Placeholder, error: Exception, scope: Mapping[str, object]) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from agentnb.messages import Audio, Content, File, Image, Text
 from agentnb.prompting.budget import fence, one_line
-from agentnb.prompting.template import Placeholder, Words
+from agentnb.prompting.template import Piece, Placeholder, Reference
 
 #: Longer values leave the sentence, so that it stays one.
 _INLINE = 200
@@ -57,6 +58,28 @@ class Shown:
         return (Text(f"{self.name} ({_medium(first) or self.kind}):"), *self.blocks)
 
 
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """A file that the prompt names: its text goes below, under its path; a picture beside words that stand for it."""
+
+    expression: str
+    path: str
+    block: Content
+
+    @property
+    def name(self) -> str:
+        return f"[Image file attached: {self.path}]" if isinstance(self.block, Image) else f"`{self.path}`"
+
+    @property
+    def labelled(self) -> tuple[Content, ...]:
+        if not isinstance(self.block, Text):
+            return (self.block,)
+        text = self.block.text
+        if not text.strip():
+            return (Text(f"{self.name} (empty file)"),)
+        return (Text(f"{self.name}:\n{fence(text, PurePosixPath(self.path).suffix[1:])}"),)
+
+
 def _medium(block: Content) -> str:
     match block:
         case Image(alt=alt):
@@ -73,7 +96,7 @@ class _Page:
 
     def __init__(self) -> None:
         self._content: list[Content] = []
-        self._below: list[Shown] = []
+        self._below: list[Shown | Attached] = []
         self._labelled: set[str] = set()
 
     def write(self, *blocks: Content) -> None:
@@ -83,14 +106,14 @@ class _Page:
             else:
                 self._content.append(block)
 
-    def put_here(self, shown: Shown) -> None:
+    def put_here(self, shown: Shown | Attached) -> None:
         if shown.expression in self._labelled:
             self.write(Text(f"{shown.name} (see above)"))
         else:
             self._labelled.add(shown.expression)
             self.write(*shown.labelled)
 
-    def put_below(self, shown: Shown) -> None:
+    def put_below(self, shown: Shown | Attached) -> None:
         self.write(Text(shown.name))
         if shown.expression not in self._labelled:
             self._labelled.add(shown.expression)
@@ -123,13 +146,20 @@ def _trimmed(content: Sequence[Content]) -> Iterable[Content]:
             yield block
 
 
-def lay_out(template: str, pieces: Iterable[Words | Placeholder], shown: Mapping[str, Shown]) -> tuple[Content, ...]:
-    """The prompt's content: `template` with each placeholder's value where it reads best."""
+def lay_out(
+    template: str, pieces: Iterable[Piece], shown: Mapping[str, Shown], attached: Mapping[str, Attached]
+) -> tuple[Content, ...]:
+    """The prompt's content: `template` with each placeholder's value, and each file, where it reads best."""
     fenced, ends = _paragraphs(template)
     page = _Page()
     for piece in pieces:
         if isinstance(piece, Placeholder):
             _put(page, shown[piece.expression], _place(template, piece, fenced))
+            continue
+        if isinstance(piece, Reference):
+            file = attached[piece.expression]
+            alone = _place(template, piece, fenced) == "alone" and not isinstance(file.block, Image)
+            page.put_here(file) if alone else page.put_below(file)
             continue
         at = 0
         for end in ends if piece.start is not None else ():
@@ -154,7 +184,7 @@ def _put(page: _Page, value: Shown, place: str) -> None:
         page.put_here(value)
 
 
-def _place(template: str, piece: Placeholder, fenced: Sequence[range]) -> str:
+def _place(template: str, piece: Placeholder | Reference, fenced: Sequence[range]) -> str:
     """Where it stands: "verbatim" (a fence, tags, quotes), "alone", "introduced" (by a colon), "sentence"."""
     before = template[template.rfind("\n", 0, piece.start) + 1 : piece.start]
     line_end = template.find("\n", piece.end)

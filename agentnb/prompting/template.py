@@ -7,10 +7,12 @@ Single braces are words. A placeholder ends at the first `}}` up to which its te
 
 from __future__ import annotations
 
+import re
 import types
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from agentnb.errors import PromptError
 from agentnb.prompting.budget import one_line
@@ -40,9 +42,46 @@ class Placeholder:
     end: int
 
 
-def parse(template: str) -> tuple[Words | Placeholder, ...]:
-    """The pieces of `template` in order. Raises PromptError for a placeholder that is empty, broken or never ends."""
-    return tuple(_pieces(template))
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A file that is named as `<file>path</file>`, and its place in the template, the tags included."""
+
+    path: str
+    start: int
+    end: int
+
+    @property
+    def expression(self) -> str:
+        """What stands for it among the expressions: no expression is written like this."""
+        return f"<file>{self.path}</file>"
+
+
+#: What a template is made of.
+Piece: TypeAlias = Words | Placeholder | Reference
+_REFERENCE = re.compile(r"<file>\s*([^<]+?)\s*</file>")
+
+
+def parse(template: str, *, references: bool = False) -> tuple[Piece, ...]:
+    """The pieces of `template` in order; without `references` a `<file>` is words.
+
+    Raises PromptError for a placeholder that is empty, broken or never ends.
+    """
+    pieces = _pieces(template)
+    if not references:
+        return tuple(pieces)
+    return tuple(part for piece in pieces for part in (_referring(piece) if isinstance(piece, Words) else (piece,)))
+
+
+def _referring(words: Words) -> Iterator[Words | Reference]:
+    """Words cut at the files that are named in them; in braces that were doubled, `<file>` is words."""
+    at, start = 0, words.start
+    for found in _REFERENCE.finditer(words.text) if start is not None else ():
+        if at < found.start():
+            yield Words(words.text[at : found.start()], (start or 0) + at)
+        yield Reference(found[1], (start or 0) + found.start(), (start or 0) + found.end())
+        at = found.end()
+    if at < len(words.text):
+        yield Words(words.text[at:], None if start is None else start + at)
 
 
 def named(expression: str) -> str:
