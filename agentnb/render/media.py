@@ -38,6 +38,7 @@ def _picture(at: str, image: Image) -> Piece:
         if image.data and image.media_type in _PICTURES and len(image.data) <= _MEDIUM_BYTES:
             picture = base64.b64encode(image.data).decode("ascii")
             return Bundle(at, {image.media_type: picture, "text/plain": f"[{alt}]"})
-        return Bundle(at, {"text/plain": f"{calls.named(image)} {alt}" if image.alt else calls.named(image)})
+        name = one_line(calls.named(image), 300)
+        return Bundle(at, {"text/plain": f"{name} {alt}" if image.alt else name})
 
     return Piece(at, len(image.data), len(image.data) * 4 // 3, True, make)
