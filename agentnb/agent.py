@@ -27,9 +27,10 @@ from agentnb.models.options import Options
 from agentnb.models.resolve import open_model
 from agentnb.outfit import Outfit, divided
 from agentnb.output import Output
-from agentnb.requests import Requests
+from agentnb.prompting import Filled
+from agentnb.requests import Requests, table
 from agentnb.result import Result
-from agentnb.tools.base import Asker, InlineRunner, Reply, Runner, Toolset
+from agentnb.tools.base import Asker, InlineRunner, Reply, Runner, Tool, Toolset
 from agentnb.tools.function import as_tool
 from agentnb.transcript import Folder, Transcript
 
@@ -97,7 +98,7 @@ class Agent(Outfit):
 
     async def stream(
         self,
-        prompt: str | Message | None,
+        prompt: str | Message | Filled | None,
         *,
         history: Sequence[Message] = (),
         run_id: str | None = None,
@@ -124,7 +125,9 @@ class Agent(Outfit):
             async for event in stream:
                 yield event
 
-    async def run(self, prompt: str | Message, *, history: Sequence[Message] = (), output: object = None) -> Result:
+    async def run(
+        self, prompt: str | Message | Filled, *, history: Sequence[Message] = (), output: object = None
+    ) -> Result:
         """The run's result. An AgentnbError carries what there was so far as `error.transcript`.
 
         With `output` (a pydantic model, a dataclass, a TypedDict, `list[…]` of one, a JSON Schema) the answer is
@@ -144,7 +147,7 @@ class Agent(Outfit):
 
     async def _run(
         self,
-        prompt: str | Message | None,
+        prompt: str | Message | Filled | None,
         history: Sequence[Message],
         folder: Folder,
         decided: Mapping[str, Reply] | None = None,
@@ -171,7 +174,9 @@ class Agent(Outfit):
         """What a finished run gives."""
         return Result(transcript, self.output and self.output.parse(transcript.text))
 
-    def run_sync(self, prompt: str | Message, *, history: Sequence[Message] = (), output: object = None) -> Result:
+    def run_sync(
+        self, prompt: str | Message | Filled, *, history: Sequence[Message] = (), output: object = None
+    ) -> Result:
         """The same for code that cannot await: in a script, or in a cell that blocks until the answer is there."""
         if self._background is None:
             self._background = LoopThread()
@@ -200,17 +205,25 @@ class Agent(Outfit):
 
     def request(self, so_far: Sequence[Message], question: Message | None = None) -> Request:
         """What the model would be asked after `so_far`, with the tools that are known without starting anything."""
+        offered, scope = divided(self._known(), set())
+        return self.requests.make(self, offered.values(), scope.values(), so_far, question)
+
+    def tools_table(self) -> str:
+        """What `{{TOOLS}}` stands for, with the tools that are known without starting anything."""
+        return table(divided(self._known(), set())[1].values(), self.namespace)
+
+    def _known(self) -> dict[str, Tool]:
         tools = dict(self.tools)
         for toolset in self.toolsets:
             for tool in toolset.known():
                 tools.setdefault(tool.name, tool)
-        offered, scope = divided(tools, set())
-        return self.requests.make(self, offered.values(), scope.values(), so_far, question)
+        return tools
 
-    def _message(self, prompt: str | Message) -> Message:
+    def _message(self, prompt: str | Message | Filled) -> Message:
         if isinstance(prompt, Message):
             return prompt
-        return Message("user", prompting.fill(prompt, self.namespace).content)
+        filled = prompt if isinstance(prompt, Filled) else prompting.fill(prompt, self.namespace)
+        return Message("user", filled.content)
 
 
 def _output(kind: object) -> Output | None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import itertools
+import re
 from collections.abc import Iterable, MutableMapping, Sequence
 from typing import Protocol
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import keyword
 import re
@@ -13,6 +12,7 @@ from agentnb import prompting
 from agentnb.errors import PromptError, UsageError, nearest
 from agentnb.messages import JSON, JSONObject, ToolSpec
 from agentnb.notebook.options import Option
+from agentnb.notebook.pairs import take
 from agentnb.passing import Passing, properties, takes_text
 
 FORMATS = ("json",)
@@ -65,9 +65,9 @@ def read(line: str) -> Call:
                 shown = value
             at = flag.end()
         elif (key := _KEY.match(line, at)) and whole is None:
-            values[key[1]], at = _value(line, key.end())
+            values[key[1]], at = take(line, key.end(), _SEE)
         elif not values and whole is None:
-            whole, at = _value(line, len(line) - len(line[at:].lstrip()))
+            whole, at = take(line, len(line) - len(line[at:].lstrip()), _SEE)
         else:
             raise UsageError(f"%tool call cannot read {line[at:].strip()[:60]!r}. {_SEE}")
     return Call(head[2], values, whole, shown, tuple(variables))
@@ -89,36 +89,6 @@ def _variable(name: str) -> str:
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"%tool call puts its result in a variable; {name!r} is no name of one.")
     return name
-
-
-def _value(line: str, at: int) -> tuple[str, int]:
-    """The words of a value that begins at `at`, and where it ends: JSON, a quoted text, `{{…}}`, or a word."""
-    rest = line[at:]
-    if rest.startswith("{{"):
-        end = _expression_end(rest)
-        return rest[:end], at + end
-    if rest[:1] in ("{", "[", '"'):
-        try:
-            _, end = json.JSONDecoder().raw_decode(rest)
-        except ValueError as error:
-            raise UsageError(f"{rest[:60]!r} is not valid JSON: {error}. {_SEE}") from None
-        return rest[:end], at + end
-    if rest.startswith("'"):
-        end = rest.find("'", 1)
-        if end < 0:
-            raise UsageError(f"The quote at {rest[:60]!r} is never closed. Close it, or leave it out.")
-        return json.dumps(rest[1:end]), at + end + 1
-    word = re.match(r"\S*", rest)
-    return (word[0], at + len(word[0])) if word else ("", at)
-
-
-def _expression_end(text: str) -> int:
-    """Where `{{expr}}` ends: at the first braces that leave a whole expression."""
-    for end in re.finditer(r"(?=\}\})", text):
-        with contextlib.suppress(SyntaxError, ValueError):
-            compile(text[2 : end.start()].strip(), "<tool call>", "eval")
-            return end.start() + 2
-    raise UsageError(f"{text[:60]!r} holds no Python expression. Write it as key={{{{expression}}}}.")
 
 
 def arguments(call: Call, spec: ToolSpec, passed: Passing, names: Mapping[str, object]) -> JSONObject:

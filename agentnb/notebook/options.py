@@ -8,29 +8,32 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from agentnb.errors import UsageError, nearest
+from agentnb.notebook.pairs import take_all
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option: "many" takes values up to the next option (or comma-separated), "flag" takes none.
 
-    What stands in brackets belongs together where the value is `code`.
+    "pairs" takes one, and `key=value` behind it as often as one likes (see notebook.pairs). What stands in brackets
+    belongs together where the value is `code`.
     """
 
     name: str
     help: str
     short: str | None = None
-    kind: Literal["one", "many", "flag"] = "one"
+    kind: Literal["one", "many", "flag", "pairs"] = "one"
     value: str = "TEXT"
     code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A parsed line: values by option name, and what follows the options, exactly as written."""
+    """A parsed line: values by option name, the pairs behind them, what follows the options, exactly as written."""
 
     values: dict[str, list[str]] = field(default_factory=dict)
     rest: str = ""
+    pairs: dict[str, list[str]] = field(default_factory=dict)
 
     def one(self, name: str) -> str | None:
         """The value of an option (the last, where it was given twice)."""
@@ -78,6 +81,7 @@ def parse(line: str, options: Sequence[Option], magic: str, *, prompt: bool = Fa
     """
     by_flag = {f"--{o.name}": o for o in options} | {f"-{o.short}": o for o in options if o.short}
     values: dict[str, list[str]] = {}
+    pairs: dict[str, list[str]] = {}
     at = 0
     while (token := _TOKEN.match(line, at)) and re.match(r"--?[A-Za-z]", token[1]):
         flag, equals, inline = token[1].partition("=")
@@ -90,13 +94,14 @@ def parse(line: str, options: Sequence[Option], magic: str, *, prompt: bool = Fa
             continue
         if equals and not option.code:
             got.append(_unquote(inline))
-            continue
-        if equals:
-            at = token.start(1) + len(flag) + 1
-        at = _take(line, at, option, got, prompt or bool(equals))
+        else:
+            at = token.start(1) + len(flag) + 1 if equals else at
+            at = _take(line, at, option, got, prompt or bool(equals))
         if not got:
             raise UsageError(f"{flag} of {magic} needs a value: {flag} {option.value}")
-    return Parsed(values, line[at:].strip())
+        if option.kind == "pairs":
+            pairs[option.name], at = take_all(line, at, f"Write it as {flag} {option.value}.")
+    return Parsed(values, line[at:].strip(), pairs)
 
 
 def _take(line: str, at: int, option: Option, got: list[str], prompt: bool) -> int:
@@ -108,7 +113,7 @@ def _take(line: str, at: int, option: Option, got: list[str], prompt: bool) -> i
             raise UsageError(f"The quote at {token[1]!r} is never closed. Close it, or leave it out.")
         values, at = _code(line, token.start(1)) if option.code else (_unquote(token[1]).split(","), token.end())
         got.extend(filter(None, values)) if option.kind == "many" else got.append(",".join(values))
-        if option.kind == "one" or prompt:
+        if option.kind != "many" or prompt:
             break
     return at
 
@@ -139,7 +144,7 @@ def usage(magic: str, synopsis: str, options: Sequence[Option]) -> str:
     rows = []
     for option in options:
         flags = f"-{option.short}, --{option.name}" if option.short else f"    --{option.name}"
-        value = {"flag": "", "one": f" {option.value}", "many": f" {option.value}…"}[option.kind]
+        value = "" if option.kind == "flag" else f" {option.value}{'…' * (option.kind == 'many')}"
         rows.append((flags + value, option.help))
     width = max((len(left) for left, _ in rows), default=0)
     return "\n".join([f"{magic} {synopsis}".rstrip(), "", *(f"  {left:<{width}}  {right}" for left, right in rows)])

@@ -16,9 +16,10 @@ from agentnb.messages import JSONObject, ToolResult
 from agentnb.notebook import call_line, direct, show, tool_lists, tool_rules, tool_shelf
 from agentnb.notebook.asking.choose import notebook_asker
 from agentnb.notebook.display import Display, IPythonPublisher, default_mode, make_display
+from agentnb.notebook.forms import Forms
 from agentnb.notebook.openapi_verb import openapi
 from agentnb.notebook.publisher import MaskedPublisher
-from agentnb.notebook.tool_form import Forms
+from agentnb.notebook.tool_form import show_form
 from agentnb.passing import Passing, passing
 from agentnb.render.terminal import clean
 from agentnb.session import Session
@@ -116,7 +117,7 @@ class ToolMagics(Magics):
             case "openapi":
                 openapi(workspace, rest)
             case "form":
-                self.forms.open(rest, self._cell())
+                show_form(self.forms, self.workspace, rest, self._cell())
             case "import":
                 show.text(tool_shelf.import_(workspace, rest, show.text))
             case _:
