@@ -17,6 +17,7 @@ from agentnb.notebook import show
 from agentnb.notebook.cell import CellRun
 from agentnb.notebook.display import Display, make_display
 from agentnb.notebook.orders import read
+from agentnb.store.runs import RunHead
 from agentnb.tools.base import ToolReturn
 from agentnb.transcript import Folder, Transcript
 from agentnb.workspace import Workspace
@@ -44,8 +45,8 @@ class Watched(Workspace):
         super().__init__({}, environ={})
         self.begun: list[Run] = []
 
-    def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = (), *, cell: str = "") -> Run:
-        run = super().run(agent, prompt, history, cell=cell)
+    def run(self, agent: Agent, prompt: Message, history: Sequence[Message] = (), *, head: RunHead) -> Run:
+        run = super().run(agent, prompt, history, head=head)
         self.begun.append(run)
         if self.hasty:
             run.stop()

@@ -1,0 +1,70 @@
+"""A run is kept as it happens; where that fails for a while, nothing of it is lost once it works again."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+
+import pytest
+
+from agentnb import events
+from agentnb.messages import Usage, user
+from agentnb.store import Store
+from agentnb.store.runs import RunHead
+from agentnb.transcript import Folder
+
+pytestmark = pytest.mark.anyio
+
+
+def said(text: str) -> list[events.Event]:
+    return [
+        events.RunStarted("m", run_id="r1"),
+        events.MessageAdded(user("go"), run_id="r1"),
+        events.TextDelta(text, run_id="r1"),
+        events.MessageEnd("stop", run_id="r1"),
+        events.RunFinished("done", Usage(3, 4), run_id="r1"),
+    ]
+
+
+async def test_what_could_not_be_kept_is_kept_with_the_next_piece(store: Store) -> None:
+    store.sessions.list()
+    recorder, folder = store.recorder(RunHead("r1", "s1")), Folder()
+    stream = said("hello")
+    with sqlite3.connect(store.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for event in stream[:2]:
+            folder.feed(event)
+            recorder.keep(event, folder)
+        assert "has been locked by another program" in recorder.problem
+        other.rollback()
+    for event in stream[2:]:
+        folder.feed(event)
+        recorder.keep(event, folder)
+    assert recorder.problem == ""
+    assert [message.text for message in store.runs.messages("r1")] == ["go", "hello"]
+    kept = store.runs.get("r1")
+    assert kept is not None
+    assert (kept.outcome, kept.rounds) == ("done", 1)
+
+
+async def test_a_growing_answer_is_kept_without_waiting_for_its_end(store: Store) -> None:
+    recorder, folder = store.recorder(RunHead("r1", "s1")), Folder()
+    for event in said("half an answer")[:3]:
+        folder.feed(event)
+        recorder.keep(event, folder)
+    assert [message.text for message in store.runs.messages("r1")] == ["go"]
+    async with asyncio.timeout(5):
+        while len(store.runs.messages("r1")) < 2:  # noqa: ASYNC110  # the timer is the loop's, and tells nobody
+            await asyncio.sleep(0.02)
+    assert store.runs.messages("r1")[1].text == "half an answer"
+    assert store.runs.messages("r1")[1].finish is None
+
+
+async def test_a_session_takes_what_its_last_request_took(store: Store) -> None:
+    recorder, folder = store.recorder(RunHead("r1", "s1")), Folder()
+    stream = said("hello")
+    stream.insert(3, events.Usage(Usage(30, 12), run_id="r1"))
+    for event in stream:
+        folder.feed(event)
+        recorder.keep(event, folder)
+    assert store.sessions.get("s1").tokens == 42
