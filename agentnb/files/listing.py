@@ -155,7 +155,8 @@ def children(path: str) -> tuple[Node, ...]:
 
 
 def _roots() -> list[str]:
-    return [f"{letter}:\\" for letter in map(chr, range(65, 91)) if os.path.exists(f"{letter}:\\")] or [os.sep]
+    drives = [f"{chr(letter)}:\\" for letter in range(65, 91)] if os.name == "nt" else [os.sep]
+    return [drive for drive in drives if os.path.exists(drive)]
 
 
 def _entries(folder: Folder, real: Path, path: str) -> Iterator[_Found]:

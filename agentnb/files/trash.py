@@ -101,10 +101,13 @@ class Trash:
             with told(f"{real.name!r} cannot be deleted"):
                 transfer(real, place / _CONTENT)
         except UsageError:
-            # Where it is in both places, the one in the trash may be the only whole one.
             if not os.path.lexists(place / _CONTENT):
                 discard(place)
-            raise
+                raise
+            raise UsageError(
+                f"{real.name!r} is whole in the trash, but some of it could not be removed here. Change the "
+                "permissions of what is left, then delete that too."
+            ) from None
 
     def list(self, root: Path | None = None) -> list[Trashed]:
         """What is in there, the newest first; of one workspace folder, where one is given."""

@@ -7,6 +7,7 @@ Until then it is `.uploading-ID` beside where it will be; what a kernel that die
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import shutil
@@ -16,7 +17,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import BinaryIO, Literal, TypeAlias
 
 from agentnb.builtins.folder import Folder
 from agentnb.errors import UsageError
@@ -164,7 +165,7 @@ class Uploads:
                     "CHUNK_SIZE_MISMATCH",
                     f"A piece is missing: chunk {parallel_id} goes on at {upload.received[at]}, not at {offset}.",
                 )
-            with self._told(upload.file_name), open(upload.part, "r+b") as file:
+            with self._told(upload.file_name), _writable(upload.part) as file:
                 file.seek(chunk.offset + offset)
                 file.write(data)
             upload.received[at] = max(upload.received[at], offset + len(data))
@@ -186,7 +187,7 @@ class Uploads:
             if missing:
                 raise UploadError("UPLOAD_NOT_READY", f"{plural(missing, 'byte')} of {upload.file_name!r} are missing.")
             with self._told(upload.file_name):
-                with open(upload.part, "r+b") as file:
+                with _writable(upload.part) as file:
                     if os.fstat(file.fileno()).st_size != upload.file_size:
                         raise UploadError("CHUNK_SIZE_MISMATCH", f"{upload.file_name!r} was changed on its way in.")
                     os.fsync(file.fileno())
@@ -255,6 +256,14 @@ def _check_sizes(chunk: Chunk, length: int, offset: int, chunk_size: int | None)
 
 def _received(count: int, chunk: Chunk) -> Received:
     return Received(count, "uploaded" if count == chunk.size else "uploading")
+
+
+def _writable(part: Path) -> BinaryIO:
+    """A file that comes in, open. Neither it nor a folder above it may have become a symlink meanwhile."""
+    if os.path.realpath(part.parent) != str(part.parent):
+        raise FileNotFoundError(errno.ENOENT, "its folder is another one now")
+    plain = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.fdopen(os.open(part, plain), "r+b")
 
 
 def _named(part: Path, name: str) -> Path:

@@ -68,7 +68,8 @@ class Attached:
 
     @property
     def name(self) -> str:
-        return f"[Image file attached: {self.path}]" if isinstance(self.block, Image) else f"`{self.path}`"
+        path = one_line(self.path, 200)
+        return f"[Image file attached: {path}]" if isinstance(self.block, Image) else f"`{path}`"
 
     @property
     def labelled(self) -> tuple[Content, ...]:
@@ -77,7 +78,8 @@ class Attached:
         text = self.block.text
         if not text.strip():
             return (Text(f"{self.name} (empty file)"),)
-        return (Text(f"{self.name}:\n{fence(text, PurePosixPath(self.path).suffix[1:])}"),)
+        ending = PurePosixPath(self.path).suffix[1:]
+        return (Text(f"{self.name}:\n{fence(text, ending if ending.isalnum() else '')}"),)
 
 
 def _medium(block: Content) -> str:

@@ -202,6 +202,16 @@ def test_another_disk_is_reached_by_copying(place: Place, monkeypatch: pytest.Mo
     assert place.trash.list() == []
 
 
+def test_what_cannot_all_be_removed_is_whole_in_the_trash(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("agentnb.files.trash.transfer", lambda one, other: (shutil.copytree(one, other), refused()))
+    _fails(lambda: place.changes.remove("sub"), "whole in the trash")
+    (thing,) = place.trash.list()
+    assert (place.trash.folder / thing.id / "content" / "data.csv").read_text() == "a,b\n1,2\n"
+
+
 def test_a_full_disk_loses_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

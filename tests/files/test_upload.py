@@ -186,7 +186,7 @@ def test_a_disk_that_fills_meanwhile_keeps_what_was_received(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "open", full, raising=False)
+        patch.setattr(module, "_writable", full)
         assert _code(lambda: uploads.put(plan.upload_id, 0, b"23", offset=2)) == "NO_SPACE"
     assert uploads.status(plan.upload_id)[0].received == 2
     uploads.put(plan.upload_id, 0, b"23", offset=2)
@@ -214,6 +214,18 @@ def test_what_was_taken_away_meanwhile_is_told(place: Place, uploads: Uploads) -
     plan = uploads.init("x", 2)
     (place.ws / f".uploading-{plan.upload_id}").unlink()
     assert _code(lambda: uploads.put(plan.upload_id, 0, b"x")) == "UPLOAD_NOT_FOUND"
+
+
+def test_a_link_that_was_put_in_the_way_is_not_followed(place: Place, uploads: Uploads) -> None:
+    plan, other = uploads.init("x", 2), uploads.init("y", 2, "sub")
+    (place.ws / f".uploading-{plan.upload_id}").unlink()
+    os.symlink(place.secret, place.ws / f".uploading-{plan.upload_id}")
+    assert _code(lambda: uploads.put(plan.upload_id, 0, b"xx")) == "WRITE_FAILED"
+    os.rename(place.ws / "sub", place.ws / "was")
+    os.symlink(place.secret.parent, place.ws / "sub")
+    (place.secret.parent / f".uploading-{other.upload_id}").write_text("zz")
+    assert _code(lambda: uploads.put(other.upload_id, 0, b"xx")) == "UPLOAD_NOT_FOUND"
+    assert place.secret.read_text() == "secret\n"
 
 
 def test_many_threads_may_send_at_once(place: Place) -> None:

@@ -1,4 +1,3 @@
-
 """`<file>path</file>` in a prompt: what the person wrote is a file, what a value holds is words."""
 
 from __future__ import annotations
@@ -98,6 +97,10 @@ def test_words_and_expressions_with_such_tags_stay_what_they_are() -> None:
     assert text("<file></file> <file>a<b></file> </file>") == "<file></file> <file>a<b></file> </file>"
     assert text("{{'<file>b.py</file>'}}") == "<file>b.py</file>"
     assert text("{{{{<file>b.py</file>}}}}") == "{{<file>b.py</file>}}"
+
+
+def test_an_odd_path_breaks_no_fence() -> None:
+    assert fill("<file>a.`x\ny</file>", {}, files=lambda _: "text").content == (Text("`a.`x y`:\n```\ntext\n```"),)
 
 
 def test_an_empty_file_is_said_to_be_empty() -> None:
