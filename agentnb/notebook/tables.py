@@ -20,12 +20,14 @@ _WIDEST = 80
 class Table:
     """Rows under headings; a column whose cells all begin with a digit, a sign or `$` stands to the right.
 
-    A column without a word in it is left out; without rows, only the note is shown, line by line.
+    A column without a word in it is left out; without rows, only the note is shown, line by line. `widest` is how many
+    characters of a cell are shown.
     """
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
+    widest: int = _WIDEST
 
     def masked(self, mask: Callable[[str], str]) -> Table:
         """The same with every cell masked."""
@@ -53,7 +55,7 @@ class Table:
     def _columns(self) -> list[tuple[str, list[str]]]:
         """Each heading that has anything under it, with what that is."""
         columns = zip(self.head, zip(*self.rows, strict=True), strict=True) if self.rows else ()
-        return [(head, [one_line(cell, _WIDEST) for cell in cells]) for head, cells in columns if any(cells)]
+        return [(head, [one_line(cell, self.widest) for cell in cells]) for head, cells in columns if any(cells)]
 
     def _notes(self) -> list[str]:
         return [one_line(line, 2000) for line in self.note.split("\n") if line.strip()]

@@ -124,7 +124,7 @@ def test_an_undefined_name_fails_the_cell_before_anything_is_sent(kernel: Kernel
         ("%model nobody-has-this", "does not name a model"),
         ("%model -p '{}'", "go with a model"),
         ("%%agent --no-tools -t print\nhi", "contradict each other"),
-        ("%session old", "takes 'new', or nothing"),
+        ("%session old", "%session has no verb 'old'"),
         ("%tool nothing", "No function 'nothing'"),
         ("%tool rm nothing", "No tool 'nothing'"),
         ("%%tool\nx = 1", "defines no function"),
