@@ -86,30 +86,52 @@ def _worded(order: dict[str, Any], most: int) -> Iterator[dict[str, object]]:
 
     `only` names the files that need be read (null: all): another program may have ruled out the rest.
     """
-    words = [re.compile(re.escape(word), re.I) for word in order["words"]]
     only = None if order["only"] is None else frozenset(order["only"])
     count = 0
     for relative, full in walk(order["root"], Glob(order["glob"], ignore_case=True), order["closed"], order["skipped"]):
         if only is not None and relative not in only:
             continue
-        for found in _with_words(full, words, order["every"], most - count):
+        for found in _with_words(full, order["words"], order["every"], most - count):
             count += 1
             yield {"path": relative, **found}
         if count >= most:
             return
 
 
-def _with_words(path: str, words: list[re.Pattern[str]], every: bool, most: int) -> list[dict[str, object]]:
+def _with_words(path: str, words: list[str], every: bool, most: int) -> list[dict[str, object]]:
+    text = _text(path) or ""
+    small = text.lower() if text.isascii() else None
+    here = [word for word in words if _is_in(word, text, small)]
+    if not here or (every and len(here) < len(words)):
+        return []
+    patterns = [re.compile(re.escape(word), re.I) for word in here]
     found: list[dict[str, object]] = []
-    missing = set(range(len(words)))
-    for number, line in _lines(path):
-        at = {index: match.start() for index, word in enumerate(words) if (match := word.search(line))}
-        missing -= at.keys()
-        if at and len(found) < most:
-            found.append({"line": number, "text": _around(line, min(at.values()))})
-        if len(found) >= most and not (every and missing):
-            break
-    return [] if every and missing else found
+    for number, line in enumerate(text.split("\n"), 1):
+        at = [match.start() for pattern in patterns if (match := pattern.search(line))]
+        if at:
+            found.append({"line": number, "text": _around(line.rstrip("\r"), min(at))})
+            if len(found) >= most:
+                break
+    return found
+
+
+def _is_in(word: str, text: str, small: str | None) -> bool:
+    """Whether a text has a word. `small` is the text in small letters, where that is all there is to case: in ASCII."""
+    if small is not None and word.isascii():
+        return word.lower() in small  # many times as fast
+    return re.search(re.escape(word), text, re.I) is not None
+
+
+def _text(path: str) -> str | None:
+    """All of a text file that is not too big."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size > _LARGEST:
+                return None
+            data = file.read(_LARGEST)
+    except OSError:
+        return None
+    return None if b"\0" in data[:8192] else data.decode("utf-8", "replace")
 
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
