@@ -103,8 +103,12 @@ def _html(
         for row, tags in zip(rows, [("th",) * 3, *[("th", "td", "td")] * (len(rows) - 1)], strict=True)
     ]  # fmt: skip
     table = f"<table><thead>{head}</thead><tbody>{''.join(body)}</tbody></table>"
-    marked = {"equal": "{}", "delete": f'<del style="{_GONE}">{{}}</del>', "insert": f'<ins style="{_NEW}">{{}}</ins>'}
-    diff = "".join(marked[tag].format(escape(text)) for tag, text in changes) or escape(words)
+    marks = {
+        "equal": ("", ""),
+        "delete": (f'<del style="{_GONE}">', "</del>"),
+        "insert": (f'<ins style="{_NEW}">', "</ins>"),
+    }
+    diff = "".join(_marked(escape(text), *marks[tag]) for tag, text in changes) or escape(words)
     said = "".join(f'<div style="{_NOTE}">{escape(one_line(note, 500))}</div>' for note in notes)
     return f'{table}<div style="{_DIFF}">{diff}</div>{said}'
 
@@ -114,8 +118,8 @@ def _plain(
 ) -> str:
     widths = [max(len(row[at]) for row in rows) for at in (0, 1)]
     table = "\n".join(f"{name:<{widths[0]}}  {left:<{widths[1]}}  {right}".rstrip() for name, left, right in rows)
-    marked = {"equal": ("", ""), "delete": ("[-", "-]"), "insert": ("{+", "+}")}
-    diff = "".join(_marked(text, *marked[tag]) for tag, text in changes) or words
+    marks = {"equal": ("", ""), "delete": ("[-", "-]"), "insert": ("{+", "+}")}
+    diff = "".join(_marked(text, *marks[tag]) for tag, text in changes) or words
     return "\n".join([table, "", diff, *(one_line(note, 500) for note in notes)])
 
 

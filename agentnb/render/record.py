@@ -40,8 +40,7 @@ class Provenance:
     `prompt` is as it was written, `variables` has the SHA-256 of what was sent for each expression in it. `system` is
     the person's own, `context` how much the model was told of the notebook beside it. `tools` are those offered,
     `schema` is what the answer had to be. `template` and `system_template` are the name and version of each.
-    `turns` counts those of the session that went along; `replays` is the cell
-    whose run this repeats.
+    `turns` counts those of the session that went along; `replays` is the cell whose run this repeats.
     """
 
     prompt: str = ""

@@ -25,6 +25,7 @@ class Recorded:
     `sent` is the prompt as the model got it, None where the record has it only in part. `prompt`, as it was written,
     and `system` and `params` are None where they are not whole. `text` is the answer; `whole` says whether all of it.
     `tools` are those offered, None where an older record does not say; `calls` are the tools that were called.
+    `template` names the one that the prompt was written with.
     """
 
     model: str
@@ -40,6 +41,7 @@ class Recorded:
     context: str
     tools: tuple[str, ...] | None
     schema: JSONObject | None
+    template: str
     turns: int
     replays: str
     outcome: str
@@ -79,6 +81,7 @@ def read_record(value: object) -> Recorded:
         context=_text(value, "context"),
         tools=_texts(value, "tools"),
         schema=None if "schema" in cut else _object(value, "schema") or None,
+        template=_text(_object(value, "template"), "name"),
         turns=_count(value, "turns"),
         replays=_text(value, "replays"),
         outcome=_text(value, "outcome"),
