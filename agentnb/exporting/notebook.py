@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 
 from agentnb.exporting.conversation import Conversation, Said
+from agentnb.exporting.displays import displays
 from agentnb.exporting.heading import about, title
 from agentnb.messages import JSON
-from agentnb.render import Renderer
 from agentnb.render.markdown import safe
 
 
@@ -37,9 +37,7 @@ def notebook(conversation: Conversation) -> str:
 
 
 def _outputs(said: Said) -> Iterator[JSON]:
-    """What the cell showed, as it shows it at the end of a run; closed where the run still goes on."""
-    for piece in Renderer(said.provenance).pieces(said.transcript, closing=True):
-        bundle = piece.make()
+    for bundle in displays(said):
         data = {kind: _plain(content) for kind, content in bundle.data.items()}
         yield {"output_type": "display_data", "data": data, "metadata": _plain(bundle.metadata)}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from agentnb.exporting.conversation import Conversation, Said
+from agentnb.exporting.displays import displays
 from agentnb.exporting.heading import about, title
-from agentnb.render import Bundle, Renderer
+from agentnb.render import Bundle
 from agentnb.render.cards import escape
-from agentnb.render.media import medium_piece
 from agentnb.render.terminal import one_line
 
 _PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp")
@@ -87,16 +87,8 @@ def _section(said: Said, read: Callable[[str], str]) -> str:
             '<details class="sent"><summary>As the model read it</summary>'
             f"<pre><code>{escape(said.sent)}</code></pre></details>"
         )
-    parts += [_shown(bundle, read) for bundle in _bundles(said)]
+    parts += [_shown(bundle, read) for bundle in displays(said)]
     return "\n".join([*parts, "</section>\n"])
-
-
-def _bundles(said: Said) -> Iterator[Bundle]:
-    for number, block in enumerate(said.media):
-        yield medium_piece(f"p{number}", block).make()
-    # Closed, so that a run which still goes on is shown as one without an end.
-    for piece in Renderer(said.provenance).pieces(said.transcript, closing=True):
-        yield piece.make()
 
 
 def _shown(bundle: Bundle, read: Callable[[str], str]) -> str:

@@ -55,6 +55,10 @@ def full(store: Store) -> Conversation:
 
 @pytest.fixture
 def hostile(store: Store) -> Conversation:
+    return hostile_in(store)
+
+
+def hostile_in(store: Store) -> Conversation:
     """Everything that somebody may write says the same bad thing."""
     stream: list[Event] = [
         events.RunStarted(HOSTILE, run_id="r1"),

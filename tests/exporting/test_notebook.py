@@ -55,6 +55,7 @@ def test_a_cell_shows_what_it_showed(full: Conversation) -> None:
     outputs = _read(full).cells[2].outputs
     assert [list(output.data) for output in outputs] == snapshot(
         [
+            ["image/png", "text/plain"],
             ["text/html", "text/plain"],
             ["text/html", "text/plain"],
             ["text/html", "text/plain"],
@@ -63,7 +64,7 @@ def test_a_cell_shows_what_it_showed(full: Conversation) -> None:
             ["text/html", "text/plain", "application/vnd.agentnb.run+json"],
         ]
     )
-    assert outputs[4].data["text/markdown"] == "It is **42**."
+    assert outputs[-2].data["text/markdown"] == "It is **42**."
 
 
 def test_each_run_travels_along_whole(full: Conversation) -> None:
