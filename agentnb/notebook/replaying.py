@@ -7,7 +7,7 @@ tool that is off, is not used; and a call that wants a person's word always asks
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -218,13 +218,18 @@ class ReplayedRun(Attended):
             return None
         enabled, known = workspace.toolbox.enabled(), workspace.toolbox.all()
         there: list[str] = []
+        off: list[str] = []
+        gone: list[str] = []
         for name in dict.fromkeys(named):
             is_named = re.search(rf"(?<!\w){re.escape(name)}(?!\w)", self._shown) is not None
             if name in enabled or (is_named and (name in known or callable(workspace.namespace.get(name)))):
                 there.append(name)
             else:
-                why = f"is off; %tool on {name} offers it" if name in known else "is not here"
-                self.notes.append(f"The run had a tool {one_line(name, 60)!r}, which {why}.")
+                (off if name in known else gone).append(name)
+        if off:
+            self.notes.append(f"Off, and not offered: {_listed(off)}. %tool on NAME offers one.")
+        if gone:
+            self.notes.append(f"Not here any more: {_listed(gone)}. The run goes on without.")
         return workspace.toolbox.pick(there)
 
     def _options(self, model: Model) -> Options:
@@ -246,11 +251,16 @@ class ReplayedRun(Attended):
             turns = f"{before.turns} turn{'s' * (before.turns != 1)}"
             yield f"The run came after {turns} of its session, which the record does not have: this one stands alone."
         if lost := [name for name in before.cut if name != "prompt"]:
-            yield f"Too long for the record, and left out: {', '.join(one_line(name, 20) for name in lost[:5])}."
+            yield f"Too long for the record, and left out: {_listed(lost)}."
         if before.context not in ("", "none"):
             yield "What the model is told of project and notebook is as they are now."
         if not before.whole and before.text:
             yield "The record has the answer only in part; where it was cut shows as a difference."
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names from a record: some of them, and harmless."""
+    return ", ".join(one_line(name, 60) for name in names[:10]) + (" and others" if len(names) > 10 else "")
 
 
 def _found(workspace: Workspace, asked: Wanted, cell: str | None) -> tuple[SavedRun, bool]:

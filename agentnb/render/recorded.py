@@ -15,6 +15,8 @@ from agentnb.render.record import VERSION
 T = TypeVar("T")
 #: Characters of a record: none of ours is as long.
 _MOST = 64_000
+#: How deep its values are nested, at most: whatever walks through them must come back.
+_DEEPEST = 60
 _MOST_TOKENS, _MOST_AMOUNT = 10**12, 1e9
 
 
@@ -60,8 +62,8 @@ def read_record(value: object) -> Recorded:
             f"The record of this run was written by a newer agentnb (version {str(value['version'])[:20]}, this one "
             f"reads up to {VERSION}). Upgrade agentnb, or run the cell again."
         )
-    if len(json.dumps(value)) > _MOST:
-        raise UsageError("The record of this run is longer than any that agentnb writes. Run the cell again.")
+    if _is_deep(value) or len(json.dumps(value)) > _MOST:
+        raise UsageError("The record of this run is longer or deeper than any that agentnb writes. Run the cell again.")
     cut = tuple(_texts(value, "cut") or ())
     messages = _messages(value)
     prompt, usage = _text(value, "prompt"), _object(value, "usage")
@@ -90,6 +92,17 @@ def read_record(value: object) -> Recorded:
         usage=_usage(usage),
         calls=tuple(_text(block, "name") for message in answers for block in _of_type(message, "tool_call")),
     )
+
+
+def _is_deep(value: JSON) -> bool:
+    left: list[tuple[JSON, int]] = [(value, 0)]
+    while left:
+        each, depth = left.pop()
+        if depth > _DEEPEST:
+            return True
+        within = each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        left += [(child, depth + 1) for child in within]
+    return False
 
 
 def _sent(messages: Sequence[JSONObject]) -> tuple[Content, ...] | None:

@@ -212,8 +212,8 @@ def test_a_tool_that_is_not_here_is_told_of_and_one_that_is_off_must_stand_in_th
     model = book.now("x")
     said = book.replays().stdout
     assert [spec.name for spec in model.requests[0].tools] == ["rows", "read_file"]
-    assert "The run had a tool 'bash', which is off; %tool on bash offers it." in said
-    assert "The run had a tool 'gone', which is not here." in said
+    assert "Off, and not offered: bash. %tool on NAME offers one." in said
+    assert "Not here any more: gone, *. The run goes on without." in said
 
 
 def test_a_call_that_wants_a_word_asks_for_it_whatever_the_run_did(book: Book) -> None:

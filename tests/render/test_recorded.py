@@ -96,8 +96,9 @@ def test_a_record_of_a_newer_version_says_so() -> None:
         {"version": 1, "usage": {"seconds": True}},
         {"version": 1, "rounds": 1.5},
         {"version": 1, "prompt": "x" * 100_000},
+        {"version": 1, "schema": json.loads('{"a":' * 300 + "1" + "}" * 300)},
     ],
-    ids=repr,
+    ids=lambda value: repr(value)[:60],
 )
 def test_what_no_agentnb_wrote_is_refused_in_a_line(value: JSON) -> None:
     with pytest.raises(UsageError) as caught:
