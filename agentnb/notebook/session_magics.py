@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
-from agentnb.errors import UsageError
+from agentnb.errors import StoreError, UsageError
 from agentnb.notebook import export_file, session_lists, show, which_session
 from agentnb.notebook.errand import wait_for
 from agentnb.notebook.session_memory import remembered, summarized
@@ -99,9 +99,13 @@ class SessionMagics(Magics):
         return self.workspace.store.sessions.create(self.workspace.session.id, notebook=self.workspace.notebook).id
 
     def _here(self) -> str:
-        info = self._info()
+        here = f"{self.workspace.session.id} · {session_lists.turns(len(self.workspace.session.turns))}"
+        try:
+            info = self._info()
+        except StoreError as error:  # one can still talk in it
+            return f"{here}\nIt is not kept beyond this kernel: {error}"
         if info is None:
-            return f"{self.workspace.session.id} · {session_lists.turns(len(self.workspace.session.turns))}"
+            return here
         where = session_lists.of_notebook(info.notebook, self.workspace.notebook)
         parts = [
             f"“{info.title}”" if info.title else "",
