@@ -26,17 +26,25 @@ if TYPE_CHECKING:
 #: The one button of a form.
 RUN = Choice("run", "Run", "primary", fields=True)
 #: Displays for a run's cards, its pictures and its last line: once the cell is over no new ones can be made.
-_SLOTS = 5
+SLOTS = 5
 
 
 class Form:
     """One form: `perform` is given what was filled in, at each Run. Make and show it in a cell that runs.
 
-    `name` is what it is for, `hint` what to write where no form can be.
+    `name` is what it is for, `hint` what to write where no form can be; `slots` is how many displays a run may fill.
     """
 
     def __init__(
-        self, workspace: Workspace, publisher: Publisher, question: Question, perform: Perform, *, name: str, hint: str
+        self,
+        workspace: Workspace,
+        publisher: Publisher,
+        question: Question,
+        perform: Perform,
+        *,
+        name: str,
+        hint: str,
+        slots: int = SLOTS,
     ) -> None:
         self._workspace = workspace
         self._publisher = publisher
@@ -47,7 +55,7 @@ class Form:
         self._tasks: set[asyncio.Task[str]] = set()
         self._display_id = f"agentnb-form-{uuid.uuid4().hex[:12]}"
         self._asked = Slots(publisher, 1)
-        self._cards = Slots(publisher, _SLOTS)
+        self._cards = Slots(publisher, slots)
         self._widget: AskWidget = ask_widget(question, self.submit, mask=workspace.mask)
 
     def show(self) -> None:
@@ -104,14 +112,23 @@ class Forms:
         self._workspace = workspace
         self._open: dict[str | None, Form] = {}
 
-    def show(self, question: Question, perform: Perform, *, name: str, hint: str, cell: str | None) -> None:
+    def show(
+        self,
+        question: Question,
+        perform: Perform,
+        *,
+        name: str,
+        hint: str,
+        cell: str | None,
+        slots: int = SLOTS,
+    ) -> None:
         """Show a form in the cell that runs; where there are no widgets, `hint`: what to write instead."""
         publisher = MaskedPublisher(IPythonPublisher(self._shell), self._workspace.mask)
         self._close(cell)
         if not self._draws():
             show.text(self._workspace.mask(f"There are no forms here. Write: {hint}"))
             return
-        form = Form(self._workspace, publisher, question, perform, name=name, hint=hint)
+        form = Form(self._workspace, publisher, question, perform, name=name, hint=hint, slots=slots)
         form.show()
         self._open[cell] = form
 

@@ -17,6 +17,7 @@ from agentnb.notebook.attended import Asking, Attended
 from agentnb.notebook.casting import cast
 from agentnb.notebook.cell import CellRun, schema_of
 from agentnb.notebook.orders import Order, model_options, read
+from agentnb.notebook.templated import Wording
 from agentnb.paused import PausedRun, PausedRuns
 from agentnb.prompting import Filled
 from agentnb.render.terminal import one_line
@@ -63,6 +64,8 @@ class ResumedRun(CellRun):
         self._order = order
         self.options = model_options(order.options)
         self.filled = Filled((), {}, ())
+        # Its templates were filled when it began.
+        self._wording = Wording(order.prompt, {}, said=paused.system)
         foreground = Foreground()
         asker = asking(foreground)
         schema = order.options.one("schema")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from agentnb.bridge import Foreground
-from agentnb.errors import UsageError
 from agentnb.messages import JSON, JSONObject, Text
 from agentnb.notebook import orders
 from agentnb.notebook.asking.choose import NotebookAsker
@@ -21,6 +21,9 @@ from agentnb.workspace import Workspace
 
 #: Characters of a variable that a form begins with; a longer one is used as it is.
 _LONGEST = 20_000
+#: Displays for a run of several rounds.
+_SLOTS = 12
+_PLAIN = re.compile(r"-?[0-9.]+|True|False|None")
 
 
 def show_form(forms: Forms, workspace: Workspace, line: str, cell: str | None) -> None:
@@ -48,7 +51,7 @@ def show_form(forms: Forms, workspace: Workspace, line: str, cell: str | None) -
     }
     values: JSONObject = {**begun}
     question = Question(f"Ask with {template.name}", (Text(template.content),), fields, values, (RUN,))
-    forms.show(question, perform, name=template.name, hint=example(template), cell=cell)
+    forms.show(question, perform, name=template.name, hint=example(template), cell=cell, slots=_SLOTS)
 
 
 def example(template: Template, option: str = "template") -> str:
@@ -79,8 +82,4 @@ def _line(name: str, given: Mapping[str, str]) -> str:
 
 def _word(key: str, text: str) -> str:
     # A number is one, as on a line; all else is a text, whatever is in it.
-    try:
-        plain = not isinstance(value(f"{key}={text}", {})[1], str)
-    except UsageError:
-        plain = False
-    return text if plain and text.isprintable() and " " not in text and text[:1] not in "{[\"@'" else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) and value(f"{key}={text}", {})[1] != text else json.dumps(text)

@@ -7,8 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from agentnb import messages
+from agentnb.messages import Message, ToolCall
 from agentnb.models.fake import FakeModel
 from agentnb.notebook.complete import Completer
+from agentnb.notebook.resuming import paused_runs
+from agentnb.paused import PausedRun
 from agentnb.render import RUN_MIME
 from tests.notebook.conftest import Notebook
 
@@ -220,3 +224,14 @@ def test_tab_knows_templates_and_their_placeholders(notebook: Notebook) -> None:
     assert "@words" in offered("%%agent --template sum language=")
     assert offered("%%agent --template nope ") == ()
     assert "--template" in offered("%%agent --")
+
+
+def test_a_paused_run_goes_on_without_filling_its_templates_again(notebook: Notebook, model: FakeModel) -> None:
+    call = Message("assistant", (ToolCall("c1", "save", "{}"),), finish="tool_calls")
+    turn = (messages.user("Filled when it began."), call)
+    line = "--template gone x={{undefined}} --system-template gone -t save"
+    paused = PausedRun("abcd1234", 1.0, model.name, turn, line=line, system="You are {{who}}.", tools=("save",))
+    notebook.run("def save() -> str:\n    'Save it.'\n    return 'saved'\n%tool save")
+    paused_runs(notebook.workspace).keep(paused)
+    notebook.says("%agent resume")
+    assert sent(model)[:2] == [("system", "You are {{who}}."), ("user", "Filled when it began.")]
