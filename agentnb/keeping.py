@@ -13,14 +13,16 @@ from agentnb.errors import StoreError, UsageError
 from agentnb.jobs import Keeper
 from agentnb.lineup import Lineup
 from agentnb.messages import Message
-from agentnb.notebook_file import named_in
+from agentnb.notebook_file import NotebookFile, look_into
 from agentnb.prompting.plain import plural
 from agentnb.render.terminal import one_line
 from agentnb.session import Session
 from agentnb.store import Store
 from agentnb.store.recording import Recorder
 from agentnb.store.runs import RunHead
-from agentnb.store.sessions import SessionInfo
+
+#: Under which name the store keeps which session a notebook talks in.
+_SESSION_OF = "session of "
 
 
 class Keeping(Lineup):
@@ -65,31 +67,54 @@ class Keeping(Lineup):
         if self.notebook:
             with contextlib.suppress(StoreError):  # whoever keeps something in it is told
                 self.store.sessions.place(session.id, self.notebook)
+                self.store.records.put("setting", _SESSION_OF + self.notebook, session.id)
 
     def _last_session(self) -> Session:
         with contextlib.suppress(StoreError):  # as above
             self.store.settle()
-            if self.notebook and (found := self._of_file() or self.store.sessions.latest(self.notebook)):
-                return self.store.session(found.id)
+            if self.notebook:
+                file = look_into(self.notebook)
+                return self._chosen(file) or self._of_file(file) or self._of_path(file) or self.store.new_session()
         return self.store.new_session()
 
-    def _of_file(self) -> SessionInfo | None:
+    def _chosen(self, file: NotebookFile | None) -> Session | None:
+        """The session that was chosen in a notebook of this path, which may have begun only then."""
+        kept = self.store.records.find("setting", f"{_SESSION_OF}{self.notebook}")
+        if kept is None or not isinstance(kept.body, str):
+            return None
+        if not self.store.sessions.known(kept.body):
+            return self.store.new_session(kept.body)
+        return self._same_notebook(kept.body, file)
+
+    def _of_path(self, file: NotebookFile | None) -> Session | None:
+        """The session that a notebook of this path talked in last."""
+        last = self.store.sessions.latest(self.notebook or "")
+        return self._same_notebook(last.id, file) if last else None
+
+    def _same_notebook(self, session_id: str, file: NotebookFile | None) -> Session | None:
+        """The session, unless it was removed, or its cells are of another notebook that had this path."""
+        cells = {place.cell for place in self.store.sessions.places(session_id) if place.cell}
+        if file is not None and not file.has_one_of(cells):
+            return None
+        with contextlib.suppress(UsageError):
+            return self.store.session(session_id)
+        return None
+
+    def _of_file(self, file: NotebookFile | None) -> Session | None:
         """The session that the notebook's own file names: one that was renamed goes on, a copy of one begins a fork."""
-        named = named_in(self.notebook)
-        if named is None or not self.store.sessions.known(named):
+        if file is None or file.session is None or not self.store.sessions.known(file.session):
             return None
         try:
-            found = self.store.sessions.get(named)
+            found = self.store.sessions.get(file.session)
         except UsageError:  # it was removed
             return None
-        if found.notebook == self.notebook:
-            return found
-        if found.notebook and Path(found.notebook).exists():
+        if found.notebook not in (None, self.notebook) and Path(found.notebook).exists():
             # Until the copy is saved, its file names the session of the other.
-            mine = self.store.sessions.latest(self.notebook) if self.notebook else None
-            return mine or self.store.sessions.fork(found.id, notebook=self.notebook)
+            return self._of_path(None) or self.store.session(
+                self.store.sessions.fork(found.id, notebook=self.notebook).id
+            )
         self.store.sessions.place(found.id, self.notebook)
-        return found
+        return self.store.session(found.id)
 
     def goes_on(self, session: Session, history: Sequence[Message]) -> str:
         """What to say where a kernel's first prompt builds on what was said before it was started; else nothing."""

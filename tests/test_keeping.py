@@ -148,3 +148,49 @@ def test_a_panel_is_told_which_session_the_notebook_talks_in(tmp_path: Path) -> 
     ask(here, "hi", "hello")
     assert here.state().session == here.session.id
     here.close()
+
+
+def test_what_was_chosen_is_chosen_in_the_next_kernel_as_well(tmp_path: Path) -> None:
+    here = workspace(tmp_path)
+    ask(here, "one", "1")
+    first = here.session
+    here.session = here.store.new_session()
+    ask(here, "two", "2")
+    here.session = first
+    here.close()
+    here = workspace(tmp_path)
+    assert texts(here) == ["one", "1"]
+    here.session = here.store.new_session()
+    begun = here.session.id
+    here.close()
+    here = workspace(tmp_path)
+    assert (here.session.id, here.session.turns) == (begun, [])
+    here.close()
+
+
+def cells(path: Path, *ids: str) -> str:
+    path.write_text(json.dumps({"cells": [{"id": each, "cell_type": "code"} for each in ids], "metadata": {}}))
+    return str(path)
+
+
+def test_another_notebook_of_the_same_name_begins_its_own_session(tmp_path: Path) -> None:
+    path = tmp_path / "Untitled.ipynb"
+    first = workspace(tmp_path, cells(path, "a1", "b2"))
+    ask(first, "hi", "hello", cell="a1")
+    first.close()
+    second = workspace(tmp_path, cells(path, "b2", "a1", "c3"))
+    assert texts(second) == ["hi", "hello"]
+    second.close()
+    third = workspace(tmp_path, cells(path, "z9"))
+    assert not third.session.turns
+    third.close()
+
+
+def test_cells_that_a_front_end_calls_otherwise_than_the_file_prove_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.ipynb"
+    first = workspace(tmp_path, cells(path, "a1"))
+    ask(first, "hi", "hello", cell="vscode-notebook-cell:/x#W0sZmlsZQ%3D%3D")
+    first.close()
+    second = workspace(tmp_path, str(path))
+    assert texts(second) == ["hi", "hello"]
+    second.close()
