@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from agentnb import config
 from agentnb.config import Settings
 from agentnb.errors import UsageError
 from agentnb.events import ModelEvent
+from agentnb.kept_settings import MadeModel
 from agentnb.ledger import Ledger
 from agentnb.masking import Mask
 from agentnb.models import listing
@@ -30,6 +32,15 @@ DEFAULT_MODEL = "local:qwen2.5-coder-0.5b"
 
 #: A shorter secret stands in other texts by chance.
 _SHORTEST_KEY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """How the model that answers was asked for."""
+
+    name: str
+    api_base: str | None = None
+    api_key_name: str | None = None
 
 
 class UsualModel:
@@ -60,6 +71,9 @@ class Lineup:
         self._model: Model | None = None
         self._budget: Budget | None = None
         self._capped_once = False
+        #: How the model was asked for, where one was; and the models that were made here, by their names.
+        self.chosen: Chosen | None = None
+        self.made_models: dict[str, MadeModel] = {}
 
     @property
     def model(self) -> Model:
@@ -162,20 +176,41 @@ class Lineup:
 
         Without `base`, the settings must name a cassette to replay. Raises UsageError.
         """
-        wrapped = read_stack(settings, open_model=self.open_model, base_dir=self._base_dir, mask=self.mask)
+        made = MadeModel(base, dict(settings), options, api_base, api_key_name, connect)
+        self.models.register(name, self.make_model(name, made))
+        self.made_models[name] = made
+
+    def alias_model(self, name: str, target: str) -> None:
+        """Let a name mean the model called `target`. Raises UsageError where that would go round in a circle."""
+        self.models.alias(name, target)
+        self.made_models[name] = MadeModel(alias=target)
+
+    def make_model(self, name: str, made: MadeModel) -> Model:
+        """A model of one's own, by the name that errors give it. Raises UsageError as `add_model` does."""
+        wrapped = read_stack(made.settings, open_model=self.open_model, base_dir=self._base_dir, mask=self.mask)
+        base, options = made.base, made.options
         if base is None:
             if "replay" not in wrapped:
                 raise UsageError(f"{name!r} stands for no model: name the one to ask, or a cassette to replay.")
             base = f"replay:{wrapped.pop('replay')}"
-        model = self.models.open(base, api_base=api_base, api_key_name=api_key_name, connect=connect)
+        model = self.models.open(base, api_base=made.api_base, api_key_name=made.api_key_name, connect=made.connect)
         model = stack(model, **wrapped)
-        self.models.register(name, PresetModel(model, options) if options and options.given() else model)
+        return PresetModel(model, options) if options and options.given() else model
 
-    def use_model(self, model: Model | str, *, api_base: str | None = None, api_key_name: str | None = None) -> Model:
-        """Let this model answer from now on."""
+    def use_model(
+        self,
+        model: Model | str,
+        *,
+        api_base: str | None = None,
+        api_key_name: str | None = None,
+        called: str | None = None,
+    ) -> Model:
+        """Let this model answer from now on; `called` is the name by which a Model was opened."""
         if isinstance(model, str):
+            called = model
             model = self.open_model(model, api_base=api_base, api_key_name=api_key_name)
         self._model = model
+        self.chosen = Chosen(called or model.name, api_base, api_key_name)
         self._changed()
         return model
 

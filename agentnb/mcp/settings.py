@@ -59,6 +59,8 @@ class Settings:
     approval: Approval = "ask"
     oauth: Mapping[str, str] | None = field(default_factory=dict, repr=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    #: The settings before variables were filled in.
+    written: Mapping[str, JSON] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def place(self) -> str:
@@ -152,6 +154,7 @@ def server(name: str, value: JSON, expansion: Expansion, *, source: str = "") ->
         approval=fields.approval("approval"),
         oauth=oauth,
         secrets=frozenset(expansion.secrets | named),
+        written=value,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import reduce
 from typing import Literal
 
@@ -21,9 +21,10 @@ MOST = 50
 _MEDIA = ("text", "image", "audio", "video", "file")
 
 
-def providers(workspace: Workspace, made: Mapping[str, str]) -> Table:
-    """What can answer now, your own models (`made` says of what) first; and which providers would with a key."""
-    own = {name: made.get(name, what) for name, what in workspace.models.names().items()}
+def providers(workspace: Workspace) -> Table:
+    """What can answer now, your own models first; and which providers would with a key."""
+    own = workspace.models.names()
+    own |= {name: each.words for name, each in workspace.made_models.items() if name in own}
     keyed: list[tuple[str, str, str]] = []
     free: list[tuple[str, str, str]] = []
     waiting = []

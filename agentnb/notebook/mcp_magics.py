@@ -23,7 +23,7 @@ from agentnb.notebook.tables import Table
 from agentnb.workspace import Workspace
 
 T = TypeVar("T")
-VERBS = ("list", "add", "show", "restart", "stop", "rm")
+VERBS = ("list", "add", "show", "save", "restart", "stop", "rm")
 TYPES = ("http", "sse", "stdio")
 ADD_OPTIONS = (
     Option("env", "a variable of the server; ${env:NAME} takes one of the kernel's", value="K=V"),
@@ -39,6 +39,7 @@ _SYNOPSIS = """[list]                   the servers, and how they are
 %mcp add FILE.json            the servers of a file with "mcpServers", as Claude and VS Code have it
 %%mcp                         the same, the JSON in the cell
 %mcp show NAME                its tools
+%mcp save NAME                keep its settings for every notebook, without secrets; %mcp add NAME, -t NAME use it there
 %mcp restart|stop|rm NAME     start it anew; stop it until it is next used; forget it"""
 _NEVER = "A key is not written in a notebook: it would stay there. Put it into a variable, and write K='${env:NAME}'."
 
@@ -81,7 +82,10 @@ class McpMagics(Magics):
     def _do(self, verb: str, names: Sequence[str]) -> None:
         if len(names) != 1:
             raise UsageError(f"%mcp {verb} needs the name of one server. %mcp lists them.")
-        server = self.workspace.mcp.server(names[0])
+        if verb == "rm":
+            self._remove(names[0])
+            return
+        server = self.workspace.server(names[0])
         match verb:
             case "show":
                 self._wait(server.ready, server.name)
@@ -89,12 +93,19 @@ class McpMagics(Magics):
             case "restart":
                 self._wait(server.restart, server.name)
                 show.text(_says(server))
-            case "stop":
+            case "save":
+                asked = self.workspace.keep_server(server.name)
+                needs = f" It asks for {', '.join(asked)}: %agentenv set {asked[0]} --secret" if asked else ""
+                show.text(f"{server.name} is kept. In any notebook: %mcp add {server.name}.{needs}")
+            case _:
                 wait_for(self.workspace, server.stop)
                 show.text(f"{server.name} is stopped. It starts again when one of its tools is called.")
-            case _:
-                wait_for(self.workspace, lambda: self.workspace.mcp.remove(server.name))
-                show.text(f"{server.name} is forgotten.")
+
+    def _remove(self, name: str) -> None:
+        forgotten = self.workspace.forget_server(name)
+        if name in self.workspace.mcp.servers or not forgotten:
+            wait_for(self.workspace, lambda: self.workspace.mcp.remove(name))
+        show.text(f"{name} is forgotten.")
 
     def _wait(self, work: Callable[[], Coroutine[object, object, T]], *names: str) -> T:
         """What `work` gives; the servers that it waits for, and links to sign in at, are shown meanwhile."""
@@ -114,8 +125,11 @@ class McpMagics(Magics):
         if len(words) == 1 and (words[0].endswith(".json") or Path(words[0]).expanduser().is_file()):
             self._start(self.workspace.mcp.load(Path(words[0])))
             return
-        name, settings = _settings(words)
-        server = self.workspace.mcp.add(name, settings)
+        if len(words) == 1 and self.workspace.kept_server(words[0]) is not None:
+            name, server = words[0], self.workspace.server(words[0])
+        else:
+            name, settings = _settings(words)
+            server = self.workspace.mcp.add(name, settings)
         try:
             self._wait(server.ready, name)
         except AgentnbError:
@@ -137,9 +151,14 @@ class McpMagics(Magics):
 
 def servers(workspace: Workspace) -> Table:
     """The servers, and how they are."""
-    rows = tuple(
+    rows: tuple[tuple[str, ...], ...] = tuple(
         (each.name, each.state, each.transport, str(len(each.known()) or ""), each.settings.place, each.trouble)
         for each in workspace.mcp.servers.values()
+    )
+    rows += tuple(
+        (name, "kept", "", "", str(kept.get("command") or kept.get("url", "")).partition("?")[0], "")
+        for name, kept in workspace.kept("mcp_server").items()
+        if name not in workspace.mcp.servers
     )
     note = "" if rows else "No MCP servers yet. %mcp add NAME COMMAND ARGS… adds one; see %mcp --help"
     return Table(("server", "state", "by", "tools", "where", "trouble"), rows, note)

@@ -31,11 +31,12 @@ ADD_OPTIONS = (
     Option("replay", "answer from this cassette, and ask nobody", value="FILE.json"),
     *MODEL_OPTIONS,
 )
-VERBS = ("list", "add", "alias", "rm", "test", "pull")
+VERBS = ("list", "add", "alias", "save", "rm", "test", "pull")
 _SYNOPSIS = """[PROVIDER:NAME] [options]           choose the model that answers; without a name: which one does
 %model list [PROVIDER [WORD…]]             what can answer; or the models of a provider, asked for now
 %model add NAME [PROVIDER:NAME] [options]  a model of your own, made of others
 %model alias NAME PROVIDER:NAME            another name for a model
+%model save NAME                           keep such a name for every notebook
 %model rm NAME                             forget such a name
 %model test [NAME]                         ask for one word: does it answer, and how fast?
 %model pull [NAME]                         fetch a built-in model"""
@@ -49,8 +50,6 @@ class ModelMagics(Magics):
         super().__init__(shell)
         self.workspace = workspace
         self._chosen: tuple[str, Model] | None = None
-        #: What the models made here are made of, as it was written.
-        self._made: dict[str, str] = {}
 
     @no_var_expand
     @line_magic
@@ -63,7 +62,8 @@ class ModelMagics(Magics):
         elif rest.split(" ")[0] in ("-h", "--help"):
             _help()
         else:
-            verbs = {"list": self._list, "add": self._add, "alias": self._alias, "rm": self._remove, "test": self._test}
+            verbs = {"list": self._list, "add": self._add, "alias": self._alias, "save": self._save}
+            verbs |= {"rm": self._remove, "test": self._test}
             verbs.get(verb, self._pull)(rest)
 
     def _choose(self, line: str) -> None:
@@ -89,7 +89,7 @@ class ModelMagics(Magics):
             if verb := nearest(name, VERBS) if name.isalpha() else "":
                 raise UsageError(f"{name!r} is neither a model nor a verb of %model.{verb} See %model --help") from None
             raise
-        self.workspace.use_model(model)
+        self.workspace.use_model(model, api_base=base, api_key_name=key, called=name)
         self.workspace.options = chosen
         self._chosen = name, model
         show.text(f"{self._current()} answers from now on{self._options()}.")
@@ -120,7 +120,7 @@ class ModelMagics(Magics):
             raise UsageError("%model list takes no options: %model list [PROVIDER [WORD…]].")
         match provider:
             case "":
-                found = lists.providers(self.workspace, self._made)
+                found = lists.providers(self.workspace)
             case "local":
                 found = lists.built_in()
             case _:
@@ -158,11 +158,7 @@ class ModelMagics(Magics):
             api_key_name=options.one("api-key-name"),
             connect=options.number("connect"),
         )
-        around = (
-            f"{each} {', '.join(value) if isinstance(value, list) else value}" for each, value in settings.items()
-        )
-        self._made[name] = ", ".join(filter(None, (base, *around)))
-        show.text(f"{name} is {self._made[name]}. Choose it: %model {name}")
+        show.text(f"{name} is {self.workspace.made_models[name].words}. Choose it: %model {name}")
 
     def _alias(self, line: str) -> None:
         names = line.split()
@@ -171,15 +167,19 @@ class ModelMagics(Magics):
         name, target = names
         if name != target:
             self.workspace.open_model(target)  # a slip is better told now
-        self.workspace.models.alias(_own(name), target)
-        self._made.pop(name, None)
+        self.workspace.alias_model(_own(name), target)
         show.text(f"{name} is {target}.")
+
+    def _save(self, name: str) -> None:
+        if not name:
+            raise UsageError("%model save needs the name of a model that you made. %model list names them.")
+        self.workspace.keep_model(name)
+        show.text(f"{name} is kept. In any notebook: %model {name}")
 
     def _remove(self, name: str) -> None:
         if not name:
             raise UsageError("%model rm needs the name of a model that you made. %model list names them.")
-        self.workspace.models.remove(name)
-        self._made.pop(name, None)
+        self.workspace.forget_model(name)
         show.text(f"{name} is forgotten.")
 
     def _test(self, name: str) -> None:

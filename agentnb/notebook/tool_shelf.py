@@ -58,9 +58,9 @@ def load(workspace: Workspace, line: str) -> str:
 def save(workspace: Workspace, line: str) -> str:
     """Keep functions for every notebook."""
     names = line.replace(",", " ").split()
-    kept = [_described(workspace, name) for name in names]
-    shelf(workspace).save(kept)
-    told = " ".join(each.name for each, _ in kept)
+    found = [described(workspace, name) for name in names]
+    shelf(workspace).save(found)
+    told = " ".join(each.name for each, _ in found)
     return f"{told.replace(' ', ', ')}: saved. In any notebook: %tool load {told}"
 
 
@@ -72,7 +72,7 @@ def forget(workspace: Workspace, line: str) -> str:
     return f"{', '.join(names)}: no longer saved."
 
 
-def _described(workspace: Workspace, name: str) -> tuple[ToolConfig, str]:
+def described(workspace: Workspace, name: str) -> tuple[ToolConfig, str]:
     """A tool of this notebook as a definition, with its source. Raises UsageError for one that is no function."""
     listed = workspace.toolbox.get(name)
     tool = original(listed.tool)
@@ -100,7 +100,7 @@ def export(workspace: Workspace, line: str) -> str:
     if path.exists():
         read_bundle(path)  # what is no bundle is not written over
     here = {each.name for each in workspace.toolbox.listed()} | {each.id for each in workspace.toolbox.listed()}
-    bundle = format_bundle([_described(workspace, name) if name in here else _kept(workspace, name) for name in names])
+    bundle = format_bundle([described(workspace, name) if name in here else kept(workspace, name) for name in names])
     try:
         path.write_text(json.dumps(bundle, indent=2, ensure_ascii=False) + "\n", "utf-8")
     except OSError as error:
@@ -108,10 +108,10 @@ def export(workspace: Workspace, line: str) -> str:
     return f"{', '.join(names)}: in {path}. Elsewhere: %tool import {path.name}"
 
 
-def _kept(workspace: Workspace, name: str) -> tuple[ToolConfig, str]:
-    kept = shelf(workspace)
-    found = kept.find(name)
-    return replace(found, function_file_path=f"{found.tool_id}.py"), kept.source(name)
+def kept(workspace: Workspace, name: str) -> tuple[ToolConfig, str]:
+    """A saved tool as a definition, with its source. Raises UsageError."""
+    found = shelf(workspace).find(name)
+    return replace(found, function_file_path=f"{found.tool_id}.py"), shelf(workspace).source(name)
 
 
 def _warnings(replaces: bool, source: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from IPython.core.completer import CompletionContext
 
+from agentnb.agents import SavedAgent
 from agentnb.notebook.complete import Completer, matcher
 from agentnb.tools.definitions import ToolConfig
 from agentnb.tools.saved import SavedTools
@@ -29,6 +30,9 @@ def workspace(home: Path) -> Workspace:
     environ = {"AGENTNB_HOME": str(home), "AGENTNB_KEYRING": "off", "GROQ_API_KEY": "sk-secret-1"}
     made = Workspace(names, environ=environ)
     made.models.alias("tutor", "openai:gpt-4o")
+    made.agents.save(SavedAgent("bob"))
+    made.environment.set("REGION", "eu")
+    made.store.records.put("mcp_server", "files", {"command": "serve"})
     SavedTools(home / "tools").save([(ToolConfig("function-kept", "kept"), "def kept(): ...")])
     return made
 
@@ -74,6 +78,19 @@ def workspace(home: Path) -> Workspace:
         ("%credential add work --type ", "jwt"),
         ("%credential add work --from-env ", "GROQ_API_KEY"),
         ("%credential test ", "groq"),
+        ("%agent ", "save"),
+        ("%agent use ", "bob"),
+        ("%agent use ", "--none"),
+        ("%agent show ", "bob"),
+        ("%agent rm ", "bob"),
+        ("%agent export ", "bob"),
+        ("%%agent --as ", "bob"),
+        ("%%agent --as ", "none"),
+        ("%model save ", "tutor"),
+        ("%mcp add ", "files"),
+        ("%agentenv ", "detect"),
+        ("%agentenv rm ", "REGION"),
+        ("%agentenv list ", "--known"),
         ("%usage ", "model"),
         ("%usage ", "cap"),
         ("%usage cap ", "none"),

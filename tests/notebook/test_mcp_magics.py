@@ -160,3 +160,19 @@ async def start():
     return "signed in"
 print(magics._wait(start))"""
     assert notebook.says(code) == "Sign in to the MCP server 'shop': https://login.example.com/x\nsigned in"
+
+
+def test_a_server_is_kept_for_every_notebook_and_had_again_by_its_name(notebook: Notebook) -> None:
+    notebook.workspace.mcp.add("files", {"command": "no-such-program", "env": {"API_TOKEN": "t0p-secret"}})
+    said = notebook.says("%mcp save files")
+    assert (
+        said
+        == "files is kept. In any notebook: %mcp add files. It asks for API_TOKEN: %agentenv set API_TOKEN --secret"
+    )
+    assert "t0p-secret" not in str(notebook.workspace.kept("mcp_server"))
+    del notebook.workspace.mcp.servers["files"]
+    assert "kept" in notebook.says("%mcp")
+    assert "API_TOKEN, which is not set" in notebook.fails("%mcp add files")
+    assert notebook.says("%mcp rm files") == "files is forgotten."
+    assert "No MCP servers yet" in notebook.says("%mcp")
+    assert "No MCP server 'files'" in notebook.fails("%mcp rm files")

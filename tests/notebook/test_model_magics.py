@@ -222,3 +222,13 @@ def test_help_is_there_wherever_one_asks_for_it(notebook: Notebook, cell: str) -
     said = notebook.says(cell)
     assert "%model alias NAME PROVIDER:NAME" in said
     assert "--fallback" in said
+
+
+def test_a_model_of_ones_own_is_kept_for_every_notebook(notebook: Notebook) -> None:
+    notebook.says("%model add fast openai:gpt-5-mini --retries 3")
+    assert notebook.says("%model save fast") == "fast is kept. In any notebook: %model fast"
+    assert notebook.workspace.kept("model") == {"fast": {"base": "openai:gpt-5-mini", "settings": {"retries": "3"}}}
+    assert "needs the name" in notebook.fails("%model save")
+    assert "was not made here" in notebook.fails("%model save other")
+    notebook.says("%model rm fast")
+    assert notebook.workspace.kept("model") == {}
