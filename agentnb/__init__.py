@@ -17,8 +17,10 @@ try:
     from agentnb.models.options import Options
     from agentnb.models.resolve import open_model as model
     from agentnb.prompting import to_blocks
+    from agentnb.provenance import runs
     from agentnb.result import Result
     from agentnb.session import Session
+    from agentnb.templates import Template
     from agentnb.tools.base import Reply
     from agentnb.tools.function import tool
     from agentnb.workspace import Workspace
@@ -41,9 +43,11 @@ __all__ = [
     "Reply",
     "Result",
     "Session",
+    "Template",
     "ToolError",
     "Workspace",
     "model",
+    "runs",
     "to_blocks",
     "tool",
 ]

@@ -54,6 +54,15 @@ def home(environ: Mapping[str, str]) -> Path:
     return Path(platformdirs.user_config_dir("agentnb", appauthor=False))
 
 
+def data(environ: Mapping[str, str]) -> Path:
+    """The folder of what is kept of the work itself: $AGENTNB_HOME, else where this system keeps such things."""
+    if environ.get("AGENTNB_HOME", "").strip():
+        return home(environ)
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("agentnb", appauthor=False))
+
+
 def notebook(environ: Mapping[str, str], namespace: Mapping[str, object]) -> str | None:
     """The path of the notebook that a kernel serves, where its front end says so: Jupyter's servers, VS Code."""
     known = environ.get("JPY_SESSION_NAME") or namespace.get("__vsc_ipynb_file__")

@@ -4,7 +4,8 @@ AgentnbError                     one line for the user; anything else is a trace
 ├── UsageError                   a magic or a call was written wrongly (option, name, value)
 │   ├── PromptError              a {{placeholder}} cannot be filled
 │   ├── MissingExtra             an optional dependency is absent; the message has the pip command
-│   └── BudgetExceeded           the next call would break a cap on cost; nothing was sent
+│   ├── BudgetExceeded           the next call would break a cap on cost; nothing was sent
+│   └── StoreError               the file that keeps sessions cannot be used; what was there stays
 ├── OutputError                  the answer is not what `output` asked for, also after asking again
 ├── CredentialError              no key, or the provider refused it
 ├── ModelError                   the model's side failed; the partial transcript is kept
@@ -50,6 +51,10 @@ class MissingExtra(UsageError):
 
 class BudgetExceeded(UsageError):
     """The next call would break a cap on what may be spent; it was not sent."""
+
+
+class StoreError(UsageError):
+    """The store cannot be opened, read or written; the message names the file and the way out."""
 
 
 class OutputError(AgentnbError):

@@ -22,7 +22,6 @@ from agentnb.builtins.toolset import Builtins
 from agentnb.condensing import Condenser
 from agentnb.direct import DirectTools, perform
 from agentnb.jobs import LoopThread, Run
-from agentnb.keeping import Keeping
 from agentnb.ledger import Entry
 from agentnb.lineup import DEFAULT_MODEL, UsualModel
 from agentnb.mcp.hub import McpHub
@@ -37,6 +36,7 @@ from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_tools import BrowserTools
 from agentnb.sandbox.sandboxes import Sandboxes
 from agentnb.sandbox.tools import SandboxTools
+from agentnb.shelves import Shelves
 from agentnb.skills.shelf import SkillShelf
 from agentnb.skills.tool import built_ins
 from agentnb.store.runs import RunHead
@@ -52,7 +52,7 @@ _PUSH_EVERY = 0.1
 _UNNAMED = RunHead("")
 
 
-class Workspace(Keeping):
+class Workspace(Shelves):
     """The agent runtime of one kernel. `namespace` holds the user's variables; $AGENTNB_MODEL may name the model."""
 
     def __init__(
@@ -272,9 +272,8 @@ class Workspace(Keeping):
             PanelTool(each.name, self.toolbox.description(each.tool), each.enabled) for each in self.toolbox.shown()
         )
         runs = tuple(panel_run(run) for run in list(self.runs.values()))
-        if self._last is None:
-            return PanelState(self.model_name, tools, runs)
-        return PanelState(self.model_name, tools, runs, last_line(self._last), self._last.error)
+        last, error = (last_line(self._last), self._last.error) if self._last else (None, None)
+        return PanelState(self.model_name, tools, runs, last, error, self.talks_in)
 
 
 def _asked(prompt: Message | None, history: Sequence[Message]) -> str:

@@ -11,7 +11,7 @@ _HOME = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What tutorials keep goes into a folder of the tests'."""
+    """What a tutorial keeps goes into a folder of its own."""
     folder = tempfile.TemporaryDirectory(prefix="agentnb-tutorials-")
     config.stash[_HOME] = folder.name
     config.add_cleanup(folder.cleanup)
@@ -22,7 +22,8 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AGENTNB_MODEL", f"replay:cassettes/{item.path.stem}.json")
         patch.setenv("AGENTNB_DISPLAY", "static")
-        patch.setenv("XDG_DATA_HOME", item.config.stash[_HOME])
+        for kind in ("CONFIG", "DATA"):
+            patch.setenv(f"XDG_{kind}_HOME", f"{item.config.stash[_HOME]}/{item.path.stem}/{kind}")
         return (yield)
 
 

@@ -40,12 +40,15 @@ masking
 protocol
 tokens
 
+session
+
 models: options < base
 tools: base
 
 prompting: budget < plain pictures template < files layout objects table tree \
   < arrays figures frames < blocks < filling media < .
-render: parts pieces spent terminal < calls cards markdown record < media < callcards < \
+render: parts pieces spent terminal < calls cards markdown record < \
+  compared media recorded < callcards < \
   bundles < .
 models: anthropic_blocks attempt canonical cards dashscope_growth decision documents download engine estimate \
   examples failures fake kept key_shapes openai_bases openai_calls openai_chunks openai_parts openai_reasoning \
@@ -56,11 +59,13 @@ models: anthropic_blocks attempt canonical cards dashscope_growth decision docum
   ollama_request ollama_stream openai_options openai_stream pictures providers responses_stream settings < \
   anthropic credentials dashscope_request entries gemini media ollama openai_request responses_request < dashscope \
   keybook openai_chat responses < dialects keys < listing remote < resolve
-session
+store: bodies migrations owners < database < memory records rescue runs sessions < finding moved \
+  recording stored < moving < .
 ledger
 paused
 
 models.formatting: files < forms results < .
+exporting: conversation < displays heading < layout markdown notebook page < .
 tools: capture consent definitions docstrings hints naming references schema < bundle fitting < arguments results \
   < function < loading sourcing < saved
 interrupts
@@ -68,6 +73,10 @@ jobs
 providers
 wrappers
 credential
+agents
+environment
+env_reads
+provenance
 
 context: parts < cells choosing outline project secrets < variables < instructions < .
 builtins: copies declared delegate diffs displayed execution folder picture processes readable seek < changes fetch \
@@ -83,6 +92,7 @@ sandbox: base browser_address browser_find browser_recordings guest_boot guest_f
 
 files: chunks place < listing references search trash upload < changes
 mcp_toolsets
+kept_settings
 skills: parse steps < properties validate < prompt skill < allowed files < tool < workflow < shelf
 
 bridge
@@ -94,24 +104,40 @@ approval
 hooks
 passing toolsources < toolbox < direct
 panel
+transfer: report texts times < format_messages lines packed secrets tree < kept models vaulting < named \
+  parse_messages < parse_records < parse_sessions < parse_folder < format_folder < runtime_dir < bundle < .
 
+turns < background
 calling
 requests
+storing
 
 outfit
+templates: changes template < serving < shelf < .
 
 loop
+agent_file
 
 agent
 
 lineup
+notebook_file
+remembering
+
+keeping
+condensing
+
+shelves
 
 workspace
 
-notebook: briefing told errand options tool_shelf publisher console tables asking.fields undo upload_widget < call_line live orders text \
-  execute asking.view < display asking.console asking.trace asking.widget < asking.choose < attended direct \
-  starting tool_lists < cell comm < inspecting lists resuming show < openapi_verb tool_form tool_rules < browser_magics \
-  credential_magics files_magics magics mcp_magics model_magics sandbox_magics skill_magics tool_magics usage_magics < \
+notebook: pairs < briefing harmless replay told errand options tool_shelf publisher console tables asking.fields \
+  undo upload_widget export_file session_orders which_session < call_line live orders saved_runs session_lists \
+  text execute asking.view < templated < casting display asking.console asking.trace asking.widget < \
+  asking.choose < attended direct session_memory starting tool_lists < background cell comm < agent_files \
+  inspecting lists replaying resuming show transferring < forms < agent_verbs openapi_verb template_form \
+  tool_form tool_rules < browser_magics credential_magics env_magics files_magics magics mcp_magics model_magics \
+  sandbox_magics session_magics skill_magics template_magics tool_magics usage_magics < complete_template \
   complete_tool < complete < extension < .
 
 __init__
@@ -124,8 +150,9 @@ _VALIDATION = {"pydantic", "pydantic_core", "typing_extensions"}
 #: The doors: which module may import which third-party package, most of them on first use.
 THIRD_PARTY: dict[str, set[str]] = {
     "bridge": {"nest_asyncio2"},
-    "codec": {"pydantic"},
+    "codec": {"orjson", "pydantic"},
     "config": {"platformdirs"},
+    "exporting.page": {"markdown_it"},
     "mcp.client": {"httpx2", "mcp", "mcp_types"},
     "mcp.connection": {"mcp", "mcp_types", "pydantic"},
     "mcp.elicit": {"mcp_types"},
@@ -165,26 +192,31 @@ THIRD_PARTY: dict[str, set[str]] = {
     "models.signing": {"orjson"},
     "models.vault": {"keyring", "orjson"},
     "models.weights": {"platformdirs"},
+    "notebook_file": {"orjson"},
     "notebook.asking.widget": {"anywidget", "traitlets"},
     "notebook.browser_magics": {"IPython"},
     "notebook.comm": {"comm"},
     "notebook.complete": {"IPython"},
     "notebook.execute": {"jinja2", "jupyter_client", "jupyter_core", "nbclient", "nbconvert", "nbformat"},
     "notebook.credential_magics": {"IPython"},
+    "notebook.env_magics": {"IPython"},
     "notebook.files_magics": {"IPython"},
     "notebook.magics": {"IPython"},
     "notebook.upload_widget": {"anywidget", "traitlets"},
     "notebook.mcp_magics": {"IPython"},
     "notebook.model_magics": {"IPython"},
     "notebook.sandbox_magics": {"IPython"},
+    "notebook.session_magics": {"IPython"},
     "notebook.show": {"IPython"},
     "notebook.skill_magics": {"IPython"},
+    "notebook.template_magics": {"IPython"},
     "notebook.tool_magics": {"IPython"},
     "notebook.usage_magics": {"IPython"},
     "openapi.arguments": {"jsonschema"},
     "openapi.reading": {"yaml"},
     "pixels": {"PIL"},
     "prompting.arrays": {"numpy"},
+    "provenance": {"pandas"},
     "render.markdown": {"markdown_it"},
     "skills.parse": {"yaml"},
     "sandbox.browser": {"playwright"},
@@ -203,11 +235,12 @@ THIRD_PARTY: dict[str, set[str]] = {
 }
 
 #: The only modules of ours that are imported in a function: a script that imports agentnb must not pay for IPython, nor
-#: a first cell for OpenAPI and HTML.
+#: a first cell for OpenAPI, HTML and the files of other programs.
 LATE = {
     "__init__": {"agentnb.notebook.extension"},
     "builtins.fetch": {"agentnb.builtins.readable"},
     "notebook.openapi_verb": {"agentnb.openapi"},
+    "notebook.transferring": {"agentnb.transfer", "agentnb.transfer.vaulting"},
 }
 
 #: Never loaded by `%load_ext agentnb`, nor by `import agentnb`: a first cell waits for none of them.

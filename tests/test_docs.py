@@ -12,13 +12,18 @@ import pytest
 
 from agentnb import config
 from agentnb.notebook import (
+    agent_verbs,
     credential_magics,
+    env_magics,
     files_magics,
     mcp_magics,
     model_magics,
     openapi_verb,
     orders,
+    replaying,
     sandbox_magics,
+    session_orders,
+    template_magics,
 )
 from docs import tables
 from tests.test_architecture import modules, places
@@ -28,7 +33,7 @@ GUIDE = ROOT / "docs" / "MODELS.md"
 GUIDES = (GUIDE, ROOT / "docs" / "TOOLS.md")
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 #: Written on a command line of other programs, and words of `%tool` that take no value.
-OTHERS = {"--nbval", "--strict", "--notebook", "--yes"}
+OTHERS = {"--nbval", "--strict", "--notebook", "--yes", "--replace", "--none"}
 
 pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
@@ -64,16 +69,26 @@ def test_a_stale_table_is_told(
 @pages
 def test_every_option_that_is_named_exists(page: Path) -> None:
     magics = (orders.OPTIONS, model_magics.ADD_OPTIONS, credential_magics.ADD_OPTIONS, mcp_magics.ADD_OPTIONS)
-    others = (openapi_verb.OPTIONS, sandbox_magics.OPTIONS, files_magics.OPTIONS)
+    others = (
+        openapi_verb.OPTIONS,
+        sandbox_magics.OPTIONS,
+        files_magics.OPTIONS,
+        replaying.OPTIONS,
+        template_magics.VERSION,
+        env_magics.OPTIONS,
+        agent_verbs.OPTIONS,
+    )
     options = [option for each in (*magics, *others) for option in each]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text("utf-8")))
-    assert named - {f"--{option.name}" for option in options} - OTHERS == set()
+    flags = {flag for each in session_orders.FLAGS.values() for flag in each}
+    assert named - {f"--{option.name}" for option in options} - flags - OTHERS == set()
 
 
 def test_every_variable_of_ours_is_in_the_guide_and_no_other() -> None:
     variable = re.compile(r"AGENTNB_[A-Z_]+")
     used = {name for module in modules().values() for name in variable.findall(module.path.read_text("utf-8"))}
-    assert {name for guide in GUIDES for name in variable.findall(guide.read_text("utf-8"))} == used
+    told = {name for page in PAGES for name in variable.findall(page.read_text("utf-8"))}
+    assert told == used
 
 
 def test_the_settings_of_the_guide_are_all_there_are(tmp_path: Path) -> None:

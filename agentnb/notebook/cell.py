@@ -13,14 +13,18 @@ from typing import Literal
 from agentnb import prompting, render
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground
-from agentnb.errors import PromptError, UsageError, nearest
+from agentnb.errors import PromptError, UsageError
 from agentnb.files.references import referenced
 from agentnb.messages import JSON, Content, Message
 from agentnb.models.options import Options
 from agentnb.notebook.attended import Asking, Attended
 from agentnb.notebook.briefing import brief
+from agentnb.notebook.casting import cast
 from agentnb.notebook.options import Parsed
 from agentnb.notebook.orders import Order, amount, model_options
+from agentnb.notebook.pairs import evaluated
+from agentnb.notebook.templated import wording
+from agentnb.notebook.which_session import session_meant
 from agentnb.render.terminal import one_line
 from agentnb.session import Session
 from agentnb.tools.base import Asker, Tool, traits
@@ -37,6 +41,10 @@ _FILES = (
 class CellRun(Attended):
     """One cell's run: everything is made ready, and may fail, before anything is sent."""
 
+    #: The system prompt as the person has it; how much of the notebook the model is told below it.
+    _system: str | None = None
+    _context = ""
+
     def __init__(
         self,
         workspace: Workspace,
@@ -46,24 +54,29 @@ class CellRun(Attended):
         label: str = "",
         extra: Mapping[str, object] | None = None,
         asking: Asking | None = None,
+        foreground: Foreground | None = None,
     ) -> None:
+        order = cast(workspace, order)
         options = order.options
         self._workspace = workspace
         self._order = order
         self.options = model_options(options)
-        foreground = Foreground()
+        foreground = foreground or Foreground()
         asker = asking(foreground) if asking else None
         names = {**workspace.namespace, **(extra or {})}
-        self.filled = prompting.fill(order.prompt, names, files=partial(referenced, workspace.builtins.folder))
+        self._wording = wording(lambda: workspace.templates, order, names)
         schema = options.one("schema")
         agent = self._agent(options, schema_of(schema, names) if schema else None, foreground, asker)
+        self.filled = self._wording.fill(agent.tools_table, partial(referenced, workspace.builtins.folder))
+        self._system = agent.system
         self.context = brief(workspace, agent, options.one("context"), extra or {})
+        self._context = self.context.choice.mode
         session = self._session(options.one("session"))
         super().__init__(
             workspace,
             agent,
             Message("user", (*self.filled.content, *_media(options, names))),
-            history=session.history(cell) if session else (),
+            history=workspace.condenser.history(session, cell) if session else (),
             session=session,
             cell=cell,
             label=label,
@@ -78,10 +91,10 @@ class CellRun(Attended):
         if name is None and (base or key):
             raise UsageError("--api-base and --api-key-name go with --model PROVIDER:NAME.")
         rounds = options.whole("max-rounds")
-        return workspace.agent(
+        agent = workspace.agent(
             model=workspace.open_model(name, api_base=base, api_key_name=key) if name else None,
             tools=self._tools(options),
-            system=options.one("system"),
+            system=self._wording.system(),
             max_rounds=MAX_ROUNDS if rounds is None else rounds,
             options=self.options,
             output=output,
@@ -90,6 +103,9 @@ class CellRun(Attended):
             asker=asker,
             approve=options.one("approve") or "ask",
         )
+        agent.toolsets = [*agent.toolsets, *workspace.unstarted(options.many("tool") or ())]
+        agent.name = options.one("as")
+        return agent
 
     def _tools(self, options: Parsed) -> list[Tool] | None:
         """The tools that the cell names; None where it takes what the notebook offers."""
@@ -99,6 +115,7 @@ class CellRun(Attended):
                 raise UsageError("--tool and --no-tools contradict each other. Leave one out.")
             tools = []
         elif (picked := options.many("tool")) is not None:
+            self._workspace.bring(picked)
             tools = toolbox.pick(picked)
         asked = [traits(tool).id for tool in self._workspace.skills.pick(options.many("skill") or ())]
         if tools is None and all(toolbox.get(each).enabled for each in asked):
@@ -109,18 +126,31 @@ class CellRun(Attended):
     def _session(self, asked: str | None) -> Session | None:
         match asked:
             case None:
-                return self._workspace.session
+                return self._workspace.usable(self._workspace.session)
             case "none":
                 return None
             case "new":
-                return Session()
+                return self._workspace.store.new_session()
             case other:
-                raise UsageError(f"--session {other!r} is not known. It is 'new' or 'none'.")
+                return self._workspace.usable(session_meant(self._workspace, other))
 
     @property
     def provenance(self) -> render.Provenance:
         """What the notebook file keeps of how the answer came about."""
-        return render.Provenance(self._order.prompt, self.filled.variables, _plain(self.agent.options))
+        output, said = self.agent.output, self._wording
+        return render.Provenance(
+            said.text,
+            self.filled.variables,
+            kept_options(self.agent.options),
+            system=self._system,
+            context=self._context,
+            tools=tool_names(self.agent),
+            schema=dict(output.spec.schema) if output else None,
+            template=said.prompt.record if said.prompt else None,
+            system_template=said.told.record if said.told else None,
+            # One that goes on has its own prompt in its history.
+            turns=sum(message.role == "user" for message in self.history) - (self.prompt is None),
+        )
 
     def mask(self, words: str) -> str:
         """The words without the secrets that are known here."""
@@ -128,7 +158,12 @@ class CellRun(Attended):
         return self._workspace.mask(words)
 
 
-def _plain(options: Options) -> dict[str, JSON]:
+def tool_names(agent: Agent) -> tuple[str, ...]:
+    """What an agent has to offer, as far as it is known before it runs."""
+    return tuple(dict.fromkeys((*agent.tools, *(tool.name for each in agent.toolsets for tool in each.known()))))
+
+
+def kept_options(options: Options) -> dict[str, JSON]:
     """What the notebook file keeps; headers and query may hold what it must not."""
     kept = {name: value for name, value in options.given().items() if name not in ("headers", "query")}
     return json.loads(json.dumps(kept, default=str))  # type: ignore[no-any-return]  # it is what it was
@@ -153,7 +188,7 @@ def _named(source: str, names: Mapping[str, object], what: str) -> object:
         return path
     if path.suffix.lower() in _FILES and not source.isidentifier():
         raise UsageError(f"{what}: there is no such file. Check the path, from {str(Path.cwd())!r}. {_NOTHING_SENT}")
-    return _value(source, names, what)
+    return evaluated(source, names, what)
 
 
 def schema_of(source: str, names: Mapping[str, object]) -> object:
@@ -162,20 +197,4 @@ def schema_of(source: str, names: Mapping[str, object]) -> object:
         written = json.loads(source)
         if isinstance(written, dict):
             return written
-    return _value(source, names, f"--schema {one_line(source, 60)}")
-
-
-def _value(source: str, names: Mapping[str, object], what: str) -> object:
-    """The value of an expression on the magic's line. Raises UsageError, which says `what` it is."""
-    try:
-        return prompting.evaluate(source, names)
-    except PromptError as error:
-        cause = error.__cause__
-        if cause is None:
-            raise UsageError(f"{what} is not a Python expression. {_NOTHING_SENT}") from None
-        missing = cause.name if isinstance(cause, NameError) else None
-        if missing:
-            near = nearest(missing, [name for name in names if not name.startswith("_")])
-            raise UsageError(f"{what}: there is no variable {missing!r}.{near} {_NOTHING_SENT}") from None
-        reason = one_line(f"{type(cause).__name__}: {cause}", 300).removesuffix(".")
-        raise UsageError(f"{what}: {reason}. {_NOTHING_SENT}") from cause
+    return evaluated(source, names, f"--schema {one_line(source, 60)}")

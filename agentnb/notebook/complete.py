@@ -12,37 +12,53 @@ from agentnb.errors import AgentnbError
 from agentnb.models import weights
 from agentnb.notebook import (
     browser_magics,
+    complete_template,
     complete_tool,
     credential_magics,
+    env_magics,
     files_magics,
     mcp_magics,
     model_magics,
     orders,
+    replaying,
     sandbox_magics,
+    session_magics,
     skill_magics,
     usage_magics,
+    which_session,
 )
 from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
-_MAGIC = re.compile(r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%files|%browser|%%?sandbox|%mcp|%skill|%session)(?=\s|$)")
+_MAGIC = re.compile(
+    r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%agentenv|%files|%browser|%%?sandbox|%mcp|%skill|%%?template|%session)(?=\s|$)"
+)
 _SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
 #: Options that take one of a few words.
 _FIXED: dict[str, Sequence[str]] = {
     "-f": orders.FORMATS,
     "--format": orders.FORMATS,
-    "--session": ("new", "none"),
     "--approve": orders.APPROVE,
     "--context": orders.CONTEXTS,
     "--cache": ("memory",),
+}
+#: Magics that know themselves what may stand in their line.
+_SUGGEST: dict[str, Callable[[Workspace, Sequence[str], str], Sequence[str]]] = {
+    "agentenv": env_magics.suggest,
+    "files": files_magics.suggest,
+    "session": session_magics.suggest,
+    "template": complete_template.suggest,
+    "%template": complete_template.suggest,
 }
 #: What `--schema` can be of any notebook.
 _TYPES = ("str", "int", "float", "bool", "list[", "dict[")
 
 
-def matcher(workspace: Workspace) -> Callable[[CompletionContext], SimpleMatcherResult]:
-    """What IPython asks at every Tab."""
-    completer = Completer(workspace)
+def matcher(
+    workspace: Workspace, going: Callable[[], Sequence[str]] = lambda: ()
+) -> Callable[[CompletionContext], SimpleMatcherResult]:
+    """What IPython asks at every Tab; `going` gives the ids of the runs in the background."""
+    completer = Completer(workspace, going)
 
     @context_matcher()  # type: ignore[untyped-decorator]  # IPython ships no types for it
     def agentnb(context: CompletionContext) -> SimpleMatcherResult:
@@ -68,8 +84,9 @@ def _begun(before: str, offered: Iterable[str]) -> str:
 class Completer:
     """Suggestions for one workspace."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, going: Callable[[], Sequence[str]] = lambda: ()) -> None:
         self._workspace = workspace
+        self._going = going
 
     def suggest(self, first: str, before: str, line: int) -> Sequence[str]:
         """What may stand at the cursor, by the cell's first line and the cursor's line up to it."""
@@ -82,15 +99,15 @@ class Completer:
             return ()
         *earlier, word = re.split(r"[\s,=]+", before[magic.end() :].lstrip(), maxsplit=0)
         try:
-            return self._words(magic[1].lstrip("%"), earlier, word)
+            return self._words(magic[1].removeprefix("%"), earlier, word)
         except AgentnbError:  # a file of keys or settings that cannot be read: the magic will say so
             return ()
 
     def _words(self, magic: str, earlier: Sequence[str], word: str) -> Sequence[str]:
         match magic:
-            case "agent":
-                return _flags(orders.OPTIONS) if word.startswith("-") else self._value(earlier, word)
-            case "tool":
+            case "agent" | "%agent":
+                return self._agent(magic, earlier, word)
+            case "tool" | "%tool":
                 return complete_tool.suggest(self._workspace, earlier, word, self._functions())
             case "model":
                 return self._model(earlier, word)
@@ -98,17 +115,31 @@ class Completer:
                 return self._credential(earlier, word)
             case "browser":
                 return () if earlier else browser_magics.VERBS
-            case "sandbox":
+            case "sandbox" | "%sandbox":
                 return sandbox_magics.suggest(earlier, word)
             case "mcp":
                 return self._mcp(earlier, word)
             case "skill":
                 return self._skill(earlier, word)
-            case "files":
-                return files_magics.suggest(self._workspace, earlier, word)
-            case "session":
-                return () if earlier else ("new",)
+            case _ if suggest := _SUGGEST.get(magic):
+                return suggest(self._workspace, earlier, word)
         return {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)}.get(tuple(earlier), ())
+
+    def _agent(self, magic: str, earlier: Sequence[str], word: str) -> Sequence[str]:
+        if word.startswith("-"):
+            return _flags(replaying.OPTIONS if earlier[:1] == ["replay"] else orders.OPTIONS)
+        match earlier:
+            case [] if magic == "agent":  # a line: a cell has no verbs
+                return orders.VERBS
+            case ["use" | "show" | "rm" | "rename" | "export"]:
+                return [*self._workspace.agents.names(), *(["--none"] if earlier == ["use"] else [])]
+            case [*_, "--as"]:
+                return [*self._workspace.agents.names(), "none"]
+            case ["stop" | "wait"]:
+                return [*self._going(), "all"]
+            case ["resume" | "replay"]:
+                return ("list",)
+        return self._value(earlier, word)
 
     def _model(self, earlier: Sequence[str], word: str) -> Sequence[str]:
         verb = earlier[0] if earlier else ""
@@ -119,7 +150,7 @@ class Completer:
                 return [*model_magics.VERBS, *self._models(word)]
             case "list", 1:
                 return [*self._workspace.models.providers(), "local"]
-            case "rm", 1:
+            case "rm" | "save", 1:
                 return list(self._workspace.models.names())
             case "pull", 1:
                 return [row.id for row in weights.KNOWN]
@@ -135,8 +166,9 @@ class Completer:
                 return _flags(mcp_magics.ADD_OPTIONS)
             case [*_, "--type"]:
                 return mcp_magics.TYPES
-            case ["show" | "restart" | "stop" | "rm"]:
-                return list(self._workspace.mcp.servers)
+            case ["show" | "save" | "restart" | "stop" | "rm" | "add"]:
+                kept = self._workspace.kept("mcp_server")
+                return list(kept if earlier == ["add"] else {**self._workspace.mcp.servers, **kept})
         return ()
 
     def _credential(self, earlier: Sequence[str], word: str) -> Sequence[str]:
@@ -170,6 +202,8 @@ class Completer:
 
     def _value(self, earlier: Sequence[str], word: str) -> Sequence[str]:
         """What the last option before the cursor may be."""
+        if (pairs := complete_template.values(self._workspace, earlier)) is not None:
+            return pairs
         match next((each for each in reversed(earlier) if each.startswith("-")), ""):
             case "-t" | "--tool":
                 return [*self._functions(), *self._workspace.toolbox.toolsets()]
@@ -182,6 +216,8 @@ class Completer:
         match earlier[-1] if earlier else "":
             case "-m" | "--model":
                 return self._models(word)
+            case "--session":
+                return ["new", "none", *which_session.names(self._workspace)]
             case "--api-key-name":
                 return [entry.name for entry in self._workspace.credentials.list()]
             case last:

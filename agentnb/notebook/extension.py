@@ -9,12 +9,15 @@ from agentnb.notebook import call_line, complete
 from agentnb.notebook.browser_magics import BrowserMagics
 from agentnb.notebook.comm import Panel
 from agentnb.notebook.credential_magics import CredentialMagics
+from agentnb.notebook.env_magics import EnvMagics
 from agentnb.notebook.files_magics import FilesMagics
 from agentnb.notebook.magics import AgentMagics
 from agentnb.notebook.mcp_magics import McpMagics
 from agentnb.notebook.model_magics import ModelMagics
 from agentnb.notebook.sandbox_magics import SandboxMagics
+from agentnb.notebook.session_magics import SessionMagics
 from agentnb.notebook.skill_magics import SkillMagics
+from agentnb.notebook.template_magics import TemplateMagics, used
 from agentnb.notebook.tool_magics import ToolMagics
 from agentnb.notebook.usage_magics import UsageMagics
 from agentnb.workspace import Workspace
@@ -43,14 +46,17 @@ class Extension:
             ModelMagics(shell, self.workspace),
             CredentialMagics(shell, self.workspace),
             UsageMagics(shell, self.workspace),
+            SessionMagics(shell, self.workspace, self.magics.inspected),
             SkillMagics(shell, self.workspace),
+            TemplateMagics(shell, self.workspace, self.tools.forms, lambda: self.magics.cell_id),
             BrowserMagics(shell, self.workspace),
             SandboxMagics(shell, self.workspace),
             McpMagics(shell, self.workspace),
+            EnvMagics(shell, self.workspace),
             FilesMagics(shell, self.workspace, lambda: self.magics.cell_id),
         )
         self._panel = Panel(shell, self.workspace)
-        self._complete = complete.matcher(self.workspace)
+        self._complete = complete.matcher(self.workspace, lambda: self.magics.background.ids)
         #: The cells that run now: one, and those that its code runs.
         self._cells: list[ExecutionInfo] = []
 
@@ -66,6 +72,7 @@ class Extension:
         if _TOOLS not in self._shell.user_ns:  # a variable of the user's goes before
             self._shell.push({_TOOLS: self.workspace.tools}, interactive=False)  # type: ignore[no-untyped-call]  # no types here
         self._panel.open()
+        self.workspace.load_environment()
 
     def unload(self) -> None:
         """Unhook, and stop what runs."""
@@ -81,6 +88,7 @@ class Extension:
             self._shell.magics_manager.registry.pop(type(magics).__name__, None)
         if self._shell.user_ns.get(_TOOLS) is self.workspace.tools:
             self._shell.drop_by_id({_TOOLS: self.workspace.tools})  # type: ignore[no-untyped-call]  # as above
+        self.magics.background.close()
         self.tools.forms.close()
         self._panel.close()
         self.workspace.close()
@@ -99,6 +107,9 @@ class Extension:
         if (line := re.match(r"%tool(?=\s)(.*)", head)) and not "".join(lines[start + 1 :]).strip():
             call = call_line.is_call(line[1])
             return lines if not call else [f"{_CALLED}{call!r})\n"]
+        if (line := re.match(r"%template(?=\s)(.*)", head)) and not "".join(lines[start + 1 :]).strip():
+            asked = used(line[1])
+            return lines if not asked else [f"{_AWAITED}{asked!r})\n"]
         return lines
 
     # Left out when a terminal asks whether a cell is complete: `%%agent` waits there for its lines, as all magics do.

@@ -183,14 +183,12 @@ class FilesMagics(Magics):
 
     def _upload(self, path: str) -> None:
         target = self._folder.relative(directory(self._folder, path))
-        where = str(self._folder.root if target == "." else self._folder.root / target)
+        where = "the workspace folder" if target == "." else repr(target)
         cell = self._cell()
         if (before := self._widgets.pop(cell, None)) is not None:
             before.close()
         if getattr(self.shell, "kernel", None) is None or default_mode(self.workspace.environ, self.shell) != "live":
-            self._say(
-                f"There are no widgets here. Copy the file to {where!r}, or use the front end's own file browser."
-            )
+            self._say(f"There are no widgets here. Copy the file to {where}, or use the front end's own file browser.")
             return
         desk = UploadDesk(self._uploads, "" if target == "." else target, self._begun)
         self._widgets[cell] = widget = UploadWidget(desk, where, mask=self.workspace.mask)

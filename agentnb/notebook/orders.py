@@ -29,8 +29,11 @@ OPTIONS = (
     Option("no-tools", "offer no tools", kind="flag"),
     Option("skill", "offer these skills as well, by name or by folder", kind="many", value="NAME|DIR"),
     Option("system", "the system prompt", "s"),
+    Option("template", "the prompt's template; what stands below is its {{input}}", kind="pairs", value="NAME [k=v…]"),
+    Option("system-template", "the system prompt's template", kind="pairs", value="NAME [k=v…]"),
+    Option("as", "a saved agent's settings, these options over them; none: the notebook's", value="NAME"),
     Option("context", f"what the model is told of the notebook: {', '.join(CONTEXTS)}", value="MODE"),
-    Option("session", "'new' begins a conversation, 'none' stands alone", value="new|none"),
+    Option("session", "'new' begins a conversation, 'none' stands alone, ID goes on with one", value="new|none|ID"),
     Option("out", "also put the result in this variable (with --schema, the instance)", "o", value="VAR"),
     Option("schema", "what the answer must be: City, list[City], a JSON Schema", value="TYPE", code=True),
     Option("image", "show the model these figures, pictures, files", "i", "many", "EXPR|PATH|URL", code=True),
@@ -40,6 +43,7 @@ OPTIONS = (
     Option("max-cost", "stop before the call that would cost more than so many USD", value="USD"),
     Option("max-tokens", "stop the answer after so many tokens", value="N"),
     Option("approve", "calls that want your word: ask you (default), run anyway, or refuse", value="ask|auto|never"),
+    Option("bg", "do not wait: the card goes on below this cell, the variable can be awaited", kind="flag"),
     Option("dry-run", "send nothing; show the exact messages", kind="flag"),
     *MODEL_OPTIONS,
     Option("help", "this text", "h", kind="flag"),
@@ -69,7 +73,7 @@ def read(line: str, body: str | None) -> Order:
     if body is not None and options.rest:
         raise UsageError(f"%%agent takes its prompt from the lines below; {options.rest!r} is not an option. {_SEE}")
     prompt = options.rest if body is None else body.strip("\n")
-    if not prompt.strip():
+    if not prompt.strip() and not (options.has("template") or options.has("as")):
         raise UsageError(f"{magic} needs a prompt. {_SEE}")
     if out := options.one("out"):
         variables.append(_variable(out, "--out"))
@@ -85,11 +89,25 @@ def read(line: str, body: str | None) -> Order:
     return Order(options, prompt, tuple(variables), head.strip())
 
 
+#: What a `%agent` line may be beside a prompt.
+VERBS = (
+    *("inspect", "list", "replay", "resume", "stop", "undo", "wait"),
+    *("save", "use", "show", "rm", "rename", "export", "import"),
+)
 _VERBS = """
 
 %agent resume [ID]    go on with the last run of this notebook that was left while it asked you, or with that of an id
 %agent resume list    those of all notebooks
-%agent inspect        what would go to the model now, and why"""
+%agent replay [CELL]  a run of this notebook's file once more (-m: on another model), and what differs; see --help
+%agent inspect        what would go to the model now, and why
+%agent list           the saved agents, and the runs in the background with how far they are
+%agent wait [ID|all]  until they have ended, with their functions run meanwhile
+%agent stop [ID|all]  end one, or all; what there is of the answer is kept
+
+%agent save NAME …    keep model, tools, prompts and options as an agent; what no option says, as the notebook has it
+%agent use NAME       let the cells of this notebook go on as that agent; --none ends it
+%agent show NAME      all there is of it, and what it lacks here; rm NAME, rename OLD NEW
+%agent export NAME    put it into one file, to give away; import FILE.json takes one in"""
 _SEE = "See %%agent --help"
 _PARAMS = "-p '{\"temperature\": 0}'"
 

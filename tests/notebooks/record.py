@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -28,6 +29,10 @@ MODELS = {
     "07_skills": "local:qwen2.5-coder-1.5b",
     "08_sandbox": "local:qwen2.5-coder-0.5b",
     "09_subagents": "local:qwen2.5-coder-1.5b",
+    "10_sessions_and_memory": "local:qwen2.5-coder-1.5b",
+    "11_templates": "local:qwen2.5-coder-1.5b",
+    "12_saved_agents": "local:qwen2.5-coder-0.5b",
+    "13_files": "local:qwen2.5-coder-1.5b",
 }
 #: Makes the name under which the tests replay a cassette mean the model that is recorded into it.
 RECORDING = """
@@ -82,7 +87,9 @@ def _executed(path: Path, model: str, *, before: str = "") -> NotebookNode:
         assert reply["content"]["status"] == "ok"
 
     client.on_notebook_start = begin if before else None
-    client.execute(env={**os.environ, "AGENTNB_MODEL": model, "AGENTNB_DISPLAY": "static"})
+    environ = {**os.environ, "AGENTNB_MODEL": model, "AGENTNB_DISPLAY": "static"}
+    with tempfile.TemporaryDirectory() as home:  # nothing that is kept but its own
+        client.execute(env=environ | {f"XDG_{kind}_HOME": f"{home}/{kind}" for kind in ("CONFIG", "DATA")})
     return notebook
 
 
