@@ -1,4 +1,4 @@
-"""The `agentnb` command: fetch a built-in model, run a notebook in the terminal, serve tools to other programs."""
+"""The `agentnb` command: fetch a model, run a notebook in the terminal, serve tools, look after the store."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from agentnb import __version__
+from agentnb import __version__, storing
 from agentnb.errors import AgentnbError, ConnectionFailed, MissingExtra, UsageError
 from agentnb.mcp_toolsets import TOOLSETS, Served, serve_toolset
 from agentnb.models import weights
 from agentnb.notebook import execute
 from agentnb.notebook.console import Console
+from agentnb.render.terminal import clean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -36,6 +37,8 @@ def _do(options: argparse.Namespace) -> int:
     if options.command == "mcp":
         return _mcp(options)
     console = Console(sys.stdout)
+    if options.command == "store":
+        return storing.perform(options, os.environ, lambda words: console.line(clean(words)))
     return _pull(options.model, console) if options.command == "pull" else _run(options, console)
 
 
@@ -50,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--model", metavar="NAME", help="provider:model that answers; default: $AGENTNB_MODEL")
     run.add_argument("--fallback", metavar="NAME", help="what answers where a local model cannot be had")
     run.add_argument("--output", type=Path, default=Path("build"), metavar="DIR", help="default: %(default)s")
+    about_store = "look after what outlives your notebooks: sessions, runs, templates, agents, settings"
+    storing.add_to(commands.add_parser("store", help=about_store, description=about_store))
     mcp = commands.add_parser("mcp", help="serve tools to an MCP client, which starts this", description=_mcp.__doc__)
     about = "; ".join(f"{name}: {row.about}" for name, row in TOOLSETS.items())
     mcp.add_argument("toolset", choices=TOOLSETS, metavar="TOOLSET", help=about)

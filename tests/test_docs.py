@@ -24,6 +24,7 @@ from agentnb.notebook import (
     sandbox_magics,
     session_orders,
     template_magics,
+    transferring,
 )
 from docs import tables
 from tests.test_architecture import modules, places
@@ -77,6 +78,7 @@ def test_every_option_that_is_named_exists(page: Path) -> None:
         template_magics.VERSION,
         env_magics.OPTIONS,
         agent_verbs.OPTIONS,
+        transferring.OPTIONS,
     )
     options = [option for each in (*magics, *others) for option in each]
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text("utf-8")))

@@ -9,6 +9,7 @@ from agentnb.session import checked_id
 from agentnb.store.database import PATIENCE, Database
 from agentnb.store.finding import Findings
 from agentnb.store.memory import Memory
+from agentnb.store.moving import Moving
 from agentnb.store.owners import Owners
 from agentnb.store.recording import Recorder
 from agentnb.store.records import Records
@@ -39,6 +40,7 @@ class Store:
         self.records = Records(self.database)
         self.memory = Memory(self.database)
         self.findings = Findings(self.database, self.sessions)
+        self.moving = Moving(self.database, self.runs, mask)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"

@@ -27,14 +27,16 @@ def write_body(db: sqlite3.Connection, message: Message, mask: Callable[[str], s
     # The mask knows secrets as JSON writes them.
     body = mask(codec.message_json(message))
     if len(body) > _LARGE:
-        body = json.dumps(_without_blobs(db, json.loads(body)), ensure_ascii=False, separators=(",", ":"))
+        body = json.dumps(
+            without_blobs(json.loads(body), lambda data: keep_blob(db, data)), ensure_ascii=False, separators=(",", ":")
+        )
     return body, mask("\n".join(_words(message))[:_SEARCHED])
 
 
 def read_body(db: sqlite3.Connection, body: str) -> Message:
     """The message again. Raises ValueError for a body that holds none."""
     if _BLOB in body:
-        body = json.dumps(_with_blobs(db, json.loads(body)))
+        body = json.dumps(with_blobs(json.loads(body), lambda digest: _blob(db, digest)))
     message: Message = codec.load_json(Message, body)
     return message
 
@@ -57,29 +59,35 @@ def _words(message: Message) -> Iterator[str]:
                 yield result.text
 
 
-def _without_blobs(db: sqlite3.Connection, value: JSON) -> JSON:
+def without_blobs(value: JSON, keep: Callable[[bytes], str]) -> JSON:
+    """JSON of a message with digests in the place of large data; `keep` keeps that, and gives the digest."""
     if isinstance(value, list):
-        return [_without_blobs(db, each) for each in value]
+        return [without_blobs(each, keep) for each in value]
     if not isinstance(value, dict):
         return value
-    out: dict[str, JSON] = {name: _without_blobs(db, each) for name, each in value.items()}
+    out: dict[str, JSON] = {name: without_blobs(each, keep) for name, each in value.items()}
     data = value.get("data")
     if isinstance(data, str) and len(data) > _LARGE and "media_type" in value:
-        out["data"] = {_BLOB: keep_blob(db, base64.urlsafe_b64decode(data))}
+        out["data"] = {_BLOB: keep(base64.urlsafe_b64decode(data))}
     return out
 
 
-def _with_blobs(db: sqlite3.Connection, value: JSON) -> JSON:
+def with_blobs(value: JSON, find: Callable[[str], bytes]) -> JSON:
+    """The same with the data again, which `find` gives for a digest."""
     if isinstance(value, list):
-        return [_with_blobs(db, each) for each in value]
+        return [with_blobs(each, find) for each in value]
     if not isinstance(value, dict):
         return value
-    out = {name: _with_blobs(db, each) for name, each in value.items()}
+    out = {name: with_blobs(each, find) for name, each in value.items()}
     data = value.get("data")
     if isinstance(data, dict) and isinstance(digest := data.get(_BLOB), str):
-        found = db.execute("SELECT data FROM blobs WHERE digest = ?", (digest,)).fetchone()
-        out["data"] = base64.urlsafe_b64encode(found[0] if found else b"").decode()
+        out["data"] = base64.urlsafe_b64encode(find(digest)).decode()
     return out
+
+
+def _blob(db: sqlite3.Connection, digest: str) -> bytes:
+    found = db.execute("SELECT data FROM blobs WHERE digest = ?", (digest,)).fetchone()
+    return bytes(found[0]) if found else b""
 
 
 def read_bodies(db: sqlite3.Connection, bodies: Iterable[str]) -> tuple[Message, ...]:

@@ -33,8 +33,11 @@ class Records:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, kind: Kind, name: str, body: JSON) -> Record:
-        """Keep a new version; one that says what the last one says is that one. Raises StoreError."""
+    def put(self, kind: Kind, name: str, body: JSON, *, created: float | None = None) -> Record:
+        """Keep a new version (made now, or when it is said); one that says what the last one says is that one.
+
+        Raises StoreError.
+        """
         text = None if body is None else json.dumps(body, ensure_ascii=False, sort_keys=True)
         with self._database.writing() as db:
             last = db.execute(
@@ -43,7 +46,7 @@ class Records:
             ).fetchone()
             if last and last[1] == text:
                 return Record(kind, name, last[0], body, last[2])
-            made = Record(kind, name, last[0] + 1 if last else 1, body, time.time())
+            made = Record(kind, name, last[0] + 1 if last else 1, body, time.time() if created is None else created)
             db.execute("INSERT INTO records VALUES (?, ?, ?, ?, ?)", (kind, name, made.version, text, made.created))
         return made
 
@@ -87,6 +90,12 @@ class Records:
             Record(kind, name, version, None if body is None else json.loads(body), created)
             for version, body, created in rows
         ]
+
+    def versions(self, kind: Kind) -> Sequence[Record]:
+        """All versions of all things of a kind, those that were removed as well."""
+        with self._database.reading() as db:
+            names = db.execute("SELECT DISTINCT name FROM records WHERE kind = ? ORDER BY name", (kind,)).fetchall()
+        return [each for (name,) in names for each in self.history(kind, name)]
 
     def remove(self, kind: Kind, name: str) -> None:
         """Remove it; its versions stay, and `restore` brings it back. Raises UsageError where there is none."""
