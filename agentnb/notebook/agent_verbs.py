@@ -104,7 +104,7 @@ def table(workspace: Workspace) -> Table:
             each.model or "",
             "the notebook's" if each.tools is None else ", ".join((*each.tools, *each.skills)) or "none",
             each.description or one_line(each.system or "", 60) or each.system_template or "",
-            (each.last_modified or "")[:16].replace("T", " "),
+            _moment(each),
         )
         for each in found
     )
@@ -249,6 +249,11 @@ def _get(workspace: Workspace, name: str) -> SavedAgent:
         raise UsageError(f"{error} Nothing was sent; a prompt like this goes into a %%agent cell.") from None
 
 
+def _moment(saved: SavedAgent) -> str:
+    """When it was changed, as people write it."""
+    return (saved.last_modified or "")[:16].replace("T", " ")
+
+
 def _summary(saved: SavedAgent) -> str:
     tools = "the notebook's tools" if saved.tools is None else ", ".join((*saved.tools, *saved.skills)) or "no tools"
     return one_line(f"{saved.model or 'the model of the notebook'}, with {tools}", 300)
@@ -258,6 +263,7 @@ def _about(workspace: Workspace, saved: SavedAgent) -> Iterator[str]:
     """All there is of a saved agent, and what it lacks here."""
     for name, value in saved.body().items():
         shown = ", ".join(map(str, value)) or "none" if isinstance(value, list) else clean(str(value))
+        shown = _moment(saved) if name == "last_modified" else shown
         yield f"{name.replace('_', ' ')}: " + shown.replace("\n", "\n    ")
     if missing := problems(saved, workspace.around()):
         yield "Here it lacks something:"

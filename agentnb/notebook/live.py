@@ -107,12 +107,13 @@ class LiveDisplay:
         return since >= _REFILL_GAP and self._text - self._text_then < _SLOW * since
 
     def _send(self, piece: Piece, now: float) -> None:
-        data = piece.make().data
+        made = piece.make()
+        data = made.data
         if not piece.final and len(data) > 1:
             data = {kind: content for kind, content in data.items() if kind != "text/plain"}
         known = piece.id in self._slots
         slot = self._slots.setdefault(piece.id, len(self._slots))
-        self._emit(slot, data, update=known or self._status is not None, now=now)
+        self._emit(slot, data, made.metadata, update=known or self._status is not None, now=now)
         self._shown[piece.id] = (piece.version, piece.final)
         if not known:
             self._status = None
@@ -120,9 +121,11 @@ class LiveDisplay:
             self._spent += piece.size + _FRAME_BYTES
             self._open_at, self._text_then = now, self._text
 
-    def _emit(self, slot: int, data: dict[str, object], *, update: bool, now: float) -> None:
+    def _emit(
+        self, slot: int, data: dict[str, object], metadata: dict[str, object], *, update: bool, now: float
+    ) -> None:
         self._sent.append(now)
-        self._publisher.show(data, {}, display_id=f"agentnb-{self._run}-{slot}", update=update)
+        self._publisher.show(data, metadata, display_id=f"agentnb-{self._run}-{slot}", update=update)
 
     def _show_status(self, transcript: Transcript, pieces: list[Piece], now: float) -> None:
         """Why nothing happens, where the next piece will be: that takes its place, and no trace is left."""
@@ -132,5 +135,5 @@ class LiveDisplay:
         if status is None or status == self._status or not self._room(now):
             return
         data: dict[str, object] = {"text/html": cards.status(status), "text/plain": status}
-        self._emit(len(self._slots), data, update=self._status is not None, now=now)
+        self._emit(len(self._slots), data, {}, update=self._status is not None, now=now)
         self._status = status

@@ -119,7 +119,17 @@ def _runs(cell: dict[str, object], cell_id: str, at: int) -> Iterator[SavedRun]:
         data = output.get("data") if isinstance(output, dict) else None
         if isinstance(data, dict) and RUN_MIME in data:
             number = count if isinstance(count, int) and 0 <= count < 10**9 else None
-            yield SavedRun(cell_id, number, at, text, data[RUN_MIME])
+            yield SavedRun(cell_id, number, at, text, _timed(data[RUN_MIME], output.get("metadata")))
+
+
+def _timed(record: object, metadata: object) -> object:
+    """The record with the seconds that the run took, which stand beside it."""
+    beside = metadata.get(RUN_MIME) if isinstance(metadata, dict) else None
+    seconds = beside.get("seconds") if isinstance(beside, dict) else None
+    usage = record.get("usage") if isinstance(record, dict) else None
+    if not isinstance(record, dict) or not isinstance(usage, dict) or seconds is None:
+        return record
+    return {**record, "usage": {**usage, "seconds": seconds}}
 
 
 def _row(run: SavedRun) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ OPTIONS = (
     Option("with-secrets", "write keys too: whoever has the file has them", None, "flag"),
     Option("help", "this text", "h", kind="flag"),
 )
-_SYNOPSIS = """                            status; returns the Workspace
+_SYNOPSIS = """                           status; returns the Workspace
 %agentnb export [options] PATH      everything to a new folder, or to a bundle where PATH ends in .zip
 %agentnb import [PATH]              bring in a folder or a bundle; by default ~/.agents_runtime"""
 
@@ -57,7 +57,9 @@ def _imported(workspace: Workspace, path: Path | None, vaulting: Vaulting) -> Re
     usual = Path("~/.agents_runtime").expanduser()
     if path is None and not usual.is_dir():
         raise UsageError("Say what to import, a folder or a bundle (.zip): %agentnb import PATH")
-    return transfer.import_from(workspace.store, path or usual, vaulting.keep)
+    report = transfer.import_from(workspace.store, path or usual, vaulting.keep)
+    workspace.look_for_kept_models()
+    return report
 
 
 def _path(text: str) -> Path | None:

@@ -129,7 +129,9 @@ class Renderer:
         def make() -> Bundle:
             line = footer(transcript)
             run = record(transcript, self._provenance)
-            return Bundle("end", {"text/html": cards.footer(line), "text/plain": line, RUN_MIME: run})
+            # Apart from the record: the same run takes another time.
+            timed: dict[str, object] = {RUN_MIME: {"seconds": round(transcript.usage.seconds, 1)}}
+            return Bundle("end", {"text/html": cards.footer(line), "text/plain": line, RUN_MIME: run}, timed)
 
         return Piece("end", "end", 4000, True, make)
 

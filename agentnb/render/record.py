@@ -123,8 +123,6 @@ def _record(transcript: Transcript, provenance: Provenance, limit: int, ends: in
             "cached": usage.cached,
             "reasoning": usage.reasoning,
             **({} if usage.usd is None else {"usd": usage.usd}),
-            # What takes less is not felt, and differs from run to run.
-            **({} if usage.seconds < 0.05 else {"seconds": round(usage.seconds, 1)}),
         },
         "messages": _messages(transcript.messages, limit, ends),
     }

@@ -127,7 +127,7 @@ def test_help_is_given(notebook: Notebook) -> None:
 
 def test_without_widgets_upload_says_what_to_do(notebook: Notebook, here: Path) -> None:
     assert notebook.says("%files upload data") == (
-        f"There are no widgets here. Copy the file to 'data', or use the front end's own file browser."
+        "There are no widgets here. Copy the file to 'data', or use the front end's own file browser."
     )
     assert "no folder" in notebook.fails("%files upload a.txt")
 

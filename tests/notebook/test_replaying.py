@@ -373,3 +373,12 @@ def test_a_secret_is_not_shown(book: Book) -> None:
 def test_help_names_its_options(book: Book) -> None:
     assert "--file OTHER.ipynb" in book.notebook.says("%agent replay --help")
     assert "%agent replay [CELL]" in book.notebook.says("%%agent --help")
+
+
+def test_the_seconds_that_a_run_took_stand_beside_its_record(book: Book) -> None:
+    book.run("%%agent\nHi", "a1", "Yes.")
+    kept = next(output for output in book.cells[-1]["outputs"] if RUN_MIME in output["data"])
+    kept["metadata"] = {RUN_MIME: {"seconds": 7.5}}
+    book.keep()
+    book.now("Yes.")
+    assert "7.5 s" in book.replays().text

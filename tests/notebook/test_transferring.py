@@ -25,9 +25,10 @@ def test_an_empty_line_is_the_status(workspace: Workspace) -> None:
 
 def test_what_comes_in_is_of_use_at_once(workspace: Workspace, tmp_path: Path) -> None:
     source = write_tree(tmp_path / "my theirs", whole_tree())
+    assert "oa" not in workspace.models.names()
     said = perform(workspace, f'import "{source}"') or ""
     assert said.startswith("Imported 1 session, 1 model")
-    assert workspace.session is not None
+    assert "oa" in workspace.models.names()
     assert [turn.messages[0].role for turn in workspace.store.session(SID).turns] == ["system", "user", "user"]
     assert workspace.mask("sk-very-secret-1") == "[key]"
     assert "Exported 1 session" in (perform(workspace, f"export --session {SID} {tmp_path / 'b.zip'}") or "")

@@ -41,7 +41,7 @@ def test_what_was_recorded_is_read_back() -> None:
     assert read.prompt == read.head == "How many has {{df}}?"
     assert read.sent == (Text("How many has df?"),)
     assert (read.text, read.whole) == ("344.", True)
-    assert read.usage == Usage(20, 5, seconds=1.3, usd=0.5)
+    assert read.usage == Usage(20, 5, usd=0.5)
     assert (read.calls, read.tools, read.rounds, read.outcome) == (("rows",), ("rows",), 2, "done")
     assert (read.variables, read.params) == ({"df": "ab"}, {"temperature": 0})
     assert (read.system, read.context, read.schema) == ("Be brief.", "none", {"type": "object"})
