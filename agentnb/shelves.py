@@ -209,7 +209,18 @@ class Shelves(Keeping):
         """The models by name: those of the providers, those that are kept, and those made here."""
         models = super().models
         self._opening: set[str] = set()
+        self._have_kept(models)
+        return models
+
+    def look_for_kept_models(self) -> None:
+        """Have also the models that were kept since this kernel began; those that were made here stay as they are."""
+        if "models" in vars(self):
+            self._have_kept(self.models)
+
+    def _have_kept(self, models: Models) -> None:
         for name, body in self.kept("model").items():
+            if name in self.made_models:
+                continue
             with contextlib.suppress(UsageError):
                 self.made_models[name] = read_model(body)
             alias = body.get("alias")
@@ -218,7 +229,6 @@ class Shelves(Keeping):
                     models.alias(name, alias)
                 else:
                     models.register(name, partial(self._kept_model, body))
-        return models
 
     def _kept_model(self, body: JSONObject, name: str) -> Model:
         if name in self._opening:

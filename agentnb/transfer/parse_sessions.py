@@ -19,6 +19,8 @@ from agentnb.transfer.times import parse_time, time_of_id
 
 #: Under which option of a run that is kept what our messages have no place for.
 BESIDE = "agents_runtime"
+#: What answered, where a conversation does not say it.
+UNKNOWN = "unknown model"
 #: From here on a count is none.
 _MOST = 1 << 50
 _META = {"session_id", "created_at", "updated_at", "turn_count", "last_total_tokens", "parent_session_id", "title"}
@@ -87,6 +89,7 @@ def run_of(turn: Sequence[Read], session: str, place: str, whole: Conversation |
     head = RunHead(
         hashlib.sha256(known.encode("utf-8", "replace")).hexdigest()[:32],
         session,
+        model=next((message.model for message in messages if message.model), UNKNOWN),
         prompt=prompt,
         options={BESIDE: {"messages": beside}} if beside else {},
     )
@@ -144,7 +147,7 @@ def nest(sub: MovedRun, name: str, runs: Sequence[MovedRun], taken: set[str], be
     _, _, parent, call = best
     if call is not None:
         taken.add(call.id)
-    model = _argument(call, "model_id")
+    model = _argument(call, "model_id") or sub.run.head.model
     head = replace(
         sub.run.head,
         within=parent.run.head.id if parent else None,
