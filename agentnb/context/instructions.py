@@ -97,7 +97,8 @@ def _sources(around: Surroundings, choice: Choice, mask: Callable[[str], str], l
         outputs = around.namespace.get("Out")
         given = outputs if isinstance(outputs, dict) else {}
         yield cells.source(around.inputs, given, around.errors, mask)
-    yield variables.source(around.namespace, around.inputs, around.hidden, mask)
+    values = choice.mode == "notebook"
+    yield variables.source(around.namespace, around.inputs, around.hidden, mask, values=values)
 
 
 def _place(around: Surroundings) -> Part:

@@ -1,4 +1,4 @@
-"""The notebook's variables, one line each: type, shape, a short value. No code of the user's runs for it.
+"""The notebook's variables, one line each: type, shape, a short value if wanted. No code of the user's runs for it.
 
 What a value is, its exact type says; of objects of other libraries and of the user's own only the type's name is told,
 so that no `__repr__`, no `__len__` and no lazy object is ever asked for anything.
@@ -33,17 +33,27 @@ _WORD = re.compile(r"[^\W\d]\w*")
 _NOT_TOLD = (ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 
 
-def source(namespace: Mapping[str, object], recent: Sequence[str], hidden: Iterable[object], mask: Masking) -> Source:
-    """What lists the variables, those first that the newest of the `recent` cells name; not what is `hidden`."""
+def source(
+    namespace: Mapping[str, object],
+    recent: Sequence[str],
+    hidden: Iterable[object],
+    mask: Masking,
+    *,
+    values: bool = False,
+) -> Source:
+    """What lists the variables, those first that the newest of the `recent` cells name; not what is `hidden`.
+
+    With `values`, short ones and the keys of dicts are told: what nobody has put into a prompt.
+    """
     ids = {id(each) for each in hidden}
     # A copy at one blow: another thread may add a variable meanwhile.
     named = {name: value for name, value in tuple(namespace.items()) if _is_told(name, value) and id(value) not in ids}
-    return partial(_variables, named, _order(named, recent), mask)
+    return partial(_variables, named, _order(named, recent), mask, values)
 
 
-def _variables(named: dict[str, object], order: Sequence[str], mask: Masking, room: int) -> Part | None:
+def _variables(named: dict[str, object], order: Sequence[str], mask: Masking, values: bool, room: int) -> Part | None:
     most = min(_MOST, room)  # none takes less than a token
-    lines = [f"- `{name}`: {_described(named[name], mask)}" for name in order[:most]]
+    lines = [f"- `{name}`: {_described(named[name], mask, values)}" for name in order[:most]]
     part = listed(_TITLE, lines, "what the kernel holds, last used first", room, "variables")
     if part is None or len(order) <= len(lines):
         return part
@@ -67,11 +77,29 @@ def _order(named: dict[str, object], recent: Sequence[str]) -> list[str]:
     return [*used, *(name for name in reversed(named) if name not in used)]
 
 
-def _described(value: object, mask: Masking) -> str:
+def _described(value: object, mask: Masking, values: bool) -> str:
     try:
-        return mask(clean(one_line(_told(value, mask), 300)))
+        told = _told(value, mask) if values or not _tells_values(type(value)) else _kind(value)
+        return mask(clean(one_line(told, 300)))
     except Exception:  # a metaclass of the user's, a damaged table: anything may come, and none of it matters here
         return "(cannot be told)"
+
+
+def _tells_values(kind: type) -> bool:
+    return kind in _PLAIN or any((b.__module__.partition(".")[0], b.__name__) in _VALUES for b in kind.__mro__)
+
+
+def _kind(value: Any) -> str:
+    """The type of a value, and its length where it has one."""
+    name = type(value).__name__
+    match value:
+        case str():
+            return f"{name}, {plural(len(value), 'character')}"
+        case bytes() | bytearray() | memoryview():
+            return f"{name}, {plural(len(value), 'byte')}"
+        case list() | tuple() | set() | frozenset() | dict():
+            return f"{name}, {plural(len(value), 'item')}"
+    return str(name)
 
 
 def _told(value: Any, mask: Masking) -> str:
@@ -167,6 +195,8 @@ def _number(value: Any, _: Masking) -> str:
 
 #: Libraries whose own classes are asked for their shape; a class of the user's below one of theirs is not.
 _LIBRARIES = frozenset({"geopandas", "numpy", "pandas", "polars", "torch", "decimal", "uuid"})
+#: Of these, the value is what is told.
+_VALUES = frozenset({("numpy", "generic"), ("decimal", "Decimal"), ("uuid", "UUID"), ("pandas", "Timestamp")})
 _FOREIGN: Mapping[tuple[str, str], Callable[[Any, Masking], str]] = MappingProxyType(
     {
         ("pandas", "DataFrame"): _table,

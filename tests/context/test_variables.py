@@ -22,7 +22,7 @@ from agentnb.masking import Mask
 def lines(
     namespace: dict[str, object], *, room: int = 2_000, recent: tuple[str, ...] = (), hidden: tuple[object, ...] = ()
 ) -> list[str]:
-    part = source(namespace, recent, hidden, str)(room)
+    part = source(namespace, recent, hidden, str, values=True)(room)
     return part.text.split("\n") if part else []
 
 
@@ -148,7 +148,7 @@ def test_secrets_by_name_are_left_out_and_by_shape_masked() -> None:
         "mine": "s3cret-text",
     }  # fmt: skip
     mask = guarded(Mask("s3cret-text"), namespace)
-    part = source(namespace, (), (), mask)(500)
+    part = source(namespace, (), (), mask, values=True)(500)
     assert part is not None
     assert part.text.split("\n") == [
         "- `mine`: str '[key]'",
@@ -169,3 +169,28 @@ def test_a_thousand_variables_keep_to_the_budget(room: int) -> None:
     assert part is not None
     assert part.tokens <= room
     assert "of 1,000 variables left out" in part.cut
+
+
+def test_values_are_told_only_where_they_are_wanted() -> None:
+    namespace = {
+        "patient": "Ann Example",
+        "age": 47,
+        "weights": [61.5, 62.0],
+        "notes": {"diagnosis": "private"},
+        "born": datetime.date(1979, 1, 31),
+        "table": pd.DataFrame({"kg": [1.0]}),
+        "cost": decimal.Decimal("12.34"),
+        "count": np.float64(7.25),
+    }
+    part = source(namespace, (), (), str)(500)
+    assert part is not None
+    assert sorted(part.text.split("\n")) == [
+        "- `age`: int",
+        "- `born`: date",
+        "- `cost`: Decimal",
+        "- `count`: float64",
+        "- `notes`: dict, 1 item",
+        "- `patient`: str, 11 characters",
+        "- `table`: DataFrame, 1 row × 1 column: kg (float64)",
+        "- `weights`: list, 2 items",
+    ]

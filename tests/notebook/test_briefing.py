@@ -45,7 +45,7 @@ def test_a_real_model_is_told_with_no_set_up_at_all(
     notebook.says("price = 12.5")
     notebook.says(f"%%agent -m openai:x --api-base {server.url}\nHi")
     told = json.dumps(server.requests[0].json["messages"][0], ensure_ascii=False)
-    for words in ('"system"', "Jupyter notebook", "A shop for tea.", "`price`: float 12.5"):
+    for words in ('"system"', "Jupyter notebook", "A shop for tea.", "`price`: float"):
         assert words in told
 
 
@@ -102,7 +102,7 @@ def test_a_dry_run_shows_each_part_with_its_tokens_and_why(notebook: Notebook, t
     assert "context minimal: asked for by --context; " in said
     assert f"README.md  (the beginning of what was found in {tmp_path}; cut: " in said
     assert "left out: AGENTS.md: it is not text" in said
-    assert "`x`: int 1" in said
+    assert "`x`: int" in said
     assert KEY not in said
 
 
