@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from agentnb.render.terminal import clean
+
 Note: TypeAlias = Callable[[str], object]
 
 #: How things are called: one of them, several.
@@ -39,7 +41,7 @@ class Report:
 
     def note(self, text: str) -> None:
         """Say something once."""
-        line = " ".join(text.split())
+        line = " ".join(clean(text).split())
         if line not in self.notes:
             self.notes.append(line)
 

@@ -38,6 +38,9 @@ class Tree:
         for folder, below, names in os.walk(self.root, onerror=failed):
             inside = Path(folder).relative_to(self.root)
             below[:] = [each for each in below if not each.startswith(".")] if len(inside.parts) < DEEPEST else []
+            for name in below:
+                if Path(folder, name).is_symlink():
+                    self._note(f"{(inside / name).as_posix()} is a link to another folder; it was left out.")
             for name in names:
                 path = Path(folder, name)
                 if not name.startswith("."):

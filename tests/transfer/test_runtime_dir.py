@@ -273,7 +273,9 @@ def test_links_out_of_the_folder_are_not_followed(store: Store, tmp_path: Path) 
     (tmp_path / "secret.json").write_text('{"SECRET_PLACE": "x"}')
     root = write_tree(tmp_path / "t", {"prompt_templates.json": []})
     os.symlink(tmp_path / "secret.json", root / "env.json")
+    os.symlink(tmp_path, root / "agents")
     report = import_directory(store, root)
+    assert "agents is a link to another folder; it was left out." in report.notes
     assert store.records.names("env") == []
     assert any("env.json leads out of" in note for note in report.notes)
 
