@@ -29,8 +29,8 @@ export interface IPanelRun {
 /**
  * Kernel to panel: everything the panel shows. Sent whole at every change, at most ten times a second.
  *
- * `last` is the last finished run in one line ("done · 2 rounds · 312 tokens"), `error` why it failed; `session` is the
- * conversation that the notebook talks in, which its file keeps.
+ * `last` is the last finished run in one line ("done · 2 rounds · 312 tokens"), `error` why it failed; `session` is
+ * the conversation that the notebook talks in, which its file keeps.
  */
 export interface IPanelState {
   readonly model: string;
