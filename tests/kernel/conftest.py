@@ -141,12 +141,18 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _loop() -> Iterator[None]:
+    """The loop that jupyter_client makes for this thread, and leaves to nobody."""
+    yield
+    ensure_event_loop().close()
+
+
 @pytest.fixture(scope="module")
 def _kernel() -> Iterator[Kernel]:
     kernel = Kernel({"AGENTNB_DISPLAY": "live", "AGENTNB_CONTEXT": "none"})
     yield kernel
     kernel.stop()
-    ensure_event_loop().close()  # the loop that jupyter_client made for this thread, and leaves to nobody
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ def test_a_run_that_waits_survives_a_restart_of_its_kernel(home: Path) -> None:
         assert cell.mime("text/markdown") == ["Done, after all."]
         assert second.value("answer.text") == "Done, after all."
         assert second.value("saved") == "[('a.md', 'hello')]"
-        assert second.value("[t.key for t in ws.session.turns]") == "[None, 'two']"
+        assert second.value("[t.key for t in ws.session.turns]") == "['one', 'two']"
         assert second.value("[m.role for m in ws.model.requests[0].messages]").count("user") == 2
         assert "No run of this notebook waits" in str(second.run("%agent resume").error)
     finally:

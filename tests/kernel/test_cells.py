@@ -128,7 +128,7 @@ def test_an_undefined_name_fails_the_cell_before_anything_is_sent(kernel: Kernel
         ("%tool nothing", "No function 'nothing'"),
         ("%tool rm nothing", "No tool 'nothing'"),
         ("%%tool\nx = 1", "defines no function"),
-        ("%agentnb please", "takes no arguments"),
+        ("%agentnb please", "takes export, import, or nothing"),
     ],
 )
 def test_a_mistake_gets_one_line_that_names_it(kernel: Kernel, cell: str, says: str) -> None:

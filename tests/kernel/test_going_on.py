@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jupyter_core.utils import ensure_event_loop
 
 from tests.kernel.conftest import Cell, Kernel
 
@@ -32,7 +31,6 @@ def kernels(tmp_path: Path) -> Iterator[Callable[[], Kernel]]:
     yield start
     for kernel in started:
         kernel.stop()
-    ensure_event_loop().close()  # the loop that jupyter_client made for this thread
 
 
 class _SeenEnoughError(Exception):
