@@ -8,12 +8,17 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypedDict
 
 from agentnb.errors import UsageError, nearest
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.key_shapes import with_known_keys
 from agentnb.models.options import Options
-from agentnb.store.records import Record, Records
+
+if TYPE_CHECKING:
+    from agentnb.models.base import Model
+    from agentnb.store.records import Record, Records
+    from agentnb.tools.base import Tool
 
 #: Options that may hold what nobody should read; they are not kept.
 PRIVATE = ("headers", "query")
@@ -229,6 +234,18 @@ class Around:
     templates: Collection[str] | None = None
     model: Callable[[str], str] = lambda _: ""
     key: Callable[[SavedAgent], str] = lambda _: ""
+
+
+class Equipment(TypedDict):
+    """What a saved agent is made of in this workspace: arguments of `Workspace.agent`."""
+
+    model: Model | None
+    tools: Sequence[Tool] | None
+    system: str | None
+    max_rounds: int
+    options: Options
+    max_cost: float | None
+    approve: str
 
 
 def problems(agent: SavedAgent, around: Around) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from agentnb.errors import AgentnbError, StoreError, UsageError
 from agentnb.messages import Message
@@ -19,8 +19,10 @@ from agentnb.remembering import (
     to_condense,
 )
 from agentnb.session import Session
-from agentnb.store import Store
-from agentnb.store.memory import Summary
+
+if TYPE_CHECKING:
+    from agentnb.store import Store
+    from agentnb.store.memory import Summary
 
 #: What a model says to a question that belongs to no run; by its name, or the notebook's.
 Infer: TypeAlias = Callable[[str, "str | None"], Awaitable[str]]

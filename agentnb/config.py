@@ -15,6 +15,8 @@ CONNECT_SECONDS = 5.0
 #: How long a provider may be silent: thinking models answer late, so this is long.
 IDLE_SECONDS = 600.0
 FILE = "config.toml"
+#: The file of sessions, runs and records, in the folder of data.
+STORE = "agentnb.db"
 #: What a model may be told of the place where it works.
 CONTEXTS = ("none", "minimal", "notebook")
 

@@ -7,13 +7,15 @@ import re
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from agentnb.errors import AgentnbError, UsageError, nearest
 from agentnb.masking import MASKED, Mask
 from agentnb.models.private_files import locked
 from agentnb.models.vault import Place, Vault
-from agentnb.store.records import Record, Records
+
+if TYPE_CHECKING:
+    from agentnb.store.records import Record, Records
 
 #: Where the value that the process has comes from: from here, from outside, or it has none.
 Source: TypeAlias = Literal["here", "outside", "unset"]
@@ -219,3 +221,14 @@ def _checked_value(value: str, secret: str | None = None) -> None:
         raise UsageError("A variable cannot hold the null character.")
     if secret and not value.strip():
         raise UsageError(f"Nothing was given for {secret}, and nothing was kept.")
+
+
+def any_variable(store: Path) -> bool:
+    """Whether a store may have variables, without all that it takes to use one: loading agentnb waits for this."""
+    import sqlite3
+
+    try:
+        with contextlib.closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as db:
+            return bool(db.execute("SELECT 1 FROM records WHERE kind = 'env' LIMIT 1").fetchone())
+    except sqlite3.Error:
+        return True  # whoever uses it says what is wrong

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentnb import config
 from agentnb.errors import StoreError, UsageError
@@ -16,10 +17,11 @@ from agentnb.messages import Message
 from agentnb.notebook_file import NotebookFile, look_into
 from agentnb.prompting.plain import plural
 from agentnb.render.terminal import one_line
-from agentnb.session import Session
-from agentnb.store import Store
-from agentnb.store.recording import Recorder
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead, Session
+
+if TYPE_CHECKING:
+    from agentnb.store import Store
+    from agentnb.store.recording import Recorder
 
 #: Under which name the store keeps which session a notebook talks in.
 _SESSION_OF = "session of "
@@ -46,7 +48,14 @@ class Keeping(Lineup):
     @functools.cached_property
     def store(self) -> Store:
         """What outlives this kernel. Nothing is opened before it is used."""
+        from agentnb.store import Store  # a first cell does not wait for it
+
         return Store(config.data(self.environ), mask=self.mask)
+
+    @property
+    def has_store(self) -> bool:
+        """Whether anything is kept yet."""
+        return (config.data(self.environ) / config.STORE).exists()
 
     @property
     def notebook(self) -> str | None:

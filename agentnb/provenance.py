@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from agentnb import config
 from agentnb.errors import UsageError
-from agentnb.store import FILE, Store
-from agentnb.store.runs import StoredRun
 
 if TYPE_CHECKING:
     import pandas
+
+    from agentnb.store.runs import StoredRun
 
 #: Each column: its dtype, and its value of a run. Dicts and lists are objects.
 _COLUMNS: Mapping[str, tuple[str, Callable[[StoredRun], object]]] = {
@@ -77,8 +77,10 @@ def runs(
 
 
 def _kept(folder: Path, earliest: float) -> Sequence[StoredRun]:
-    if not (folder / FILE).exists():
+    if not (folder / config.STORE).exists():
         return ()
+    from agentnb.store import Store  # a script that imports agentnb does not wait for it
+
     store = Store(folder)
     try:
         return store.runs.list("WHERE started >= ? ORDER BY started, id", (earliest,))

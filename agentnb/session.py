@@ -1,14 +1,15 @@
-"""The conversation of a notebook: turns in order, each tied to the cell that took it."""
+"""The conversation of a notebook: turns in order, each tied to the cell that took it; where a run comes from."""
 
 from __future__ import annotations
 
 import re
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from agentnb.errors import UsageError
-from agentnb.messages import Message
+from agentnb.messages import JSON, Message
 from agentnb.transcript import Transcript
 
 #: What the id of a session looks like.
@@ -31,6 +32,26 @@ class Turn:
     def answered(self) -> bool:
         """Whether a model said anything."""
         return any(message.role == "assistant" for message in self.messages)
+
+
+@dataclass(frozen=True, slots=True)
+class RunHead:
+    """What is known of a run when it begins. `session` is None for one that stands alone; `within` is the run that
+    started it, by its `call`. `label` is what its cell is called, `cell` the cell's id; `variables` has the SHA-256 of
+    what was sent for each expression of the prompt."""
+
+    id: str
+    session: str | None = None
+    within: str | None = None
+    call: str | None = None
+    cell: str | None = None
+    label: str = ""
+    notebook: str | None = None
+    agent: str | None = None
+    model: str = ""
+    prompt: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, JSON] = field(default_factory=dict)
 
 
 class Session:

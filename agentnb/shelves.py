@@ -6,12 +6,12 @@ import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import partial
-from typing import TypedDict
+from typing import TYPE_CHECKING
 
 from agentnb import config
 from agentnb.agent import MAX_ROUNDS, Agent
-from agentnb.agents import Around, SavedAgent, SavedAgents, problems
-from agentnb.environment import Environment
+from agentnb.agents import Around, Equipment, SavedAgent, SavedAgents, problems
+from agentnb.environment import Environment, any_variable
 from agentnb.errors import AgentnbError, CredentialError, StoreError, UsageError
 from agentnb.keeping import Keeping
 from agentnb.kept_settings import model_body, read_model, revealed, server_body
@@ -19,29 +19,19 @@ from agentnb.mcp.hub import McpHub
 from agentnb.mcp.server import McpServer
 from agentnb.messages import JSONObject
 from agentnb.models.base import Model
-from agentnb.models.options import Options
 from agentnb.models.providers import Provider
 from agentnb.models.resolve import Models
 from agentnb.models.vault import Vault
 from agentnb.skills.shelf import SkillShelf
-from agentnb.store.records import Kind
 from agentnb.templates import Templates
 from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Tool, Toolset, traits
 from agentnb.tools.definitions import ToolConfig
 from agentnb.tools.saved import SavedTools
 
-
-class Equipment(TypedDict):
-    """What a saved agent is made of in this workspace: arguments of `Workspace.agent`."""
-
-    model: Model | None
-    tools: Sequence[Tool] | None
-    system: str | None
-    max_rounds: int
-    options: Options
-    max_cost: float | None
-    approve: str
+if TYPE_CHECKING:
+    from agentnb.condensing import Condenser, Infer
+    from agentnb.store.records import Kind
 
 
 class Shelves(Keeping):
@@ -51,9 +41,17 @@ class Shelves(Keeping):
     skills: SkillShelf
     mcp: McpHub
     agent: Callable[..., Agent]
+    _answer: Infer
 
     #: The saved agent whose settings lie under those of every cell; None: none does.
     agent_in_use: str | None = None
+
+    @functools.cached_property
+    def condenser(self) -> Condenser:
+        """What puts together what a session sends, and keeps it short."""
+        from agentnb.condensing import Condenser  # a first cell does not wait for it
+
+        return Condenser(lambda: self.store, self._answer, self.environ)
 
     @functools.cached_property
     def agents(self) -> SavedAgents:
@@ -85,7 +83,7 @@ class Shelves(Keeping):
 
     def load_environment(self) -> None:
         """Put the kept variables into the process, where there are any; what is wrong with one, %agentenv says."""
-        if self.store.path.exists():
+        if self.has_store and any_variable(config.data(self.environ) / config.STORE):
             with contextlib.suppress(AgentnbError):
                 self.environment.load()
 
@@ -290,7 +288,7 @@ class Shelves(Keeping):
 
     def _kept(self, kind: Kind) -> Iterator[tuple[str, JSONObject]]:
         with contextlib.suppress(StoreError):
-            if self.store.path.exists():
+            if self.has_store:
                 for each in self.store.records.all(kind):
                     if isinstance(each.body, Mapping):
                         yield each.name, dict(each.body)

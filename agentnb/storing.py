@@ -9,7 +9,7 @@ from pathlib import Path
 from agentnb import config, transfer
 from agentnb.errors import UsageError
 from agentnb.masking import Mask
-from agentnb.store import FILE, Store
+from agentnb.store import Store
 from agentnb.store.rescue import count_rows, rescue
 from agentnb.transfer.vaulting import Vaulting
 
@@ -40,10 +40,10 @@ def perform(options: argparse.Namespace, environ: Mapping[str, str], say: Callab
     """Do it; gives the exit status: 1 for a store that is not sound. Raises UsageError."""
     folder = config.data(environ)
     if options.verb == "path":
-        say(str(folder / FILE))
+        say(str(folder / config.STORE))
         return 0
     if options.verb == "rescue":
-        return _rescue(folder / FILE, say)
+        return _rescue(folder / config.STORE, say)
     vaulting = Vaulting(environ, mask=(mask := Mask()))
     mask.add(*vaulting.secrets())
     store = Store(folder, mask=mask)

@@ -19,7 +19,6 @@ from agentnb.approval import Policy
 from agentnb.bridge import Foreground
 from agentnb.builtins.delegate import Delegate
 from agentnb.builtins.toolset import Builtins
-from agentnb.condensing import Condenser
 from agentnb.direct import DirectTools, perform
 from agentnb.jobs import LoopThread, Run
 from agentnb.ledger import Entry
@@ -36,10 +35,10 @@ from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_tools import BrowserTools
 from agentnb.sandbox.sandboxes import Sandboxes
 from agentnb.sandbox.tools import SandboxTools
+from agentnb.session import RunHead
 from agentnb.shelves import Shelves
 from agentnb.skills.shelf import SkillShelf
 from agentnb.skills.tool import built_ins
-from agentnb.store.runs import RunHead
 from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Asker, Reply, Tool, Toolset
 from agentnb.transcript import Transcript
@@ -98,7 +97,6 @@ class Workspace(Shelves):
             rule=self.policy.rule,
             changed=self.changed,
         )
-        self.condenser = Condenser(lambda: self.store, self._answer, environ)
         self.tools = DirectTools(self.toolbox, self.namespace, lambda *a: perform(self.call, *a), mask=self.mask)
         self.sandbox_tools = SandboxTools(self.sandboxes, self.builtins.folder)
         for toolset in list[Toolset]([self.builtins, self.skills, BrowserTools(self.browser), self.sandbox_tools]):

@@ -25,8 +25,8 @@ from agentnb.conversation import unanswered
 from agentnb.messages import Message, ToolCall, ToolResult, user
 from agentnb.models.base import Request
 from agentnb.models.fake import call
+from agentnb.session import RunHead
 from agentnb.store import Store
-from agentnb.store.runs import RunHead
 
 KILLS, LONGEST, GRACE = 200, 0.8, 1.0
 FIRST, LAST = "I write two lines, then I am done. " * 12, "Both lines are written. " * 20

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from agentnb import events, messages
 from agentnb.messages import Message, Text, user
+from agentnb.session import RunHead
 from agentnb.store import Store
 from agentnb.store.finding import _INDEXED
-from agentnb.store.runs import RunHead
 from agentnb.transcript import Folder
 
 KERNELS, EACH = 8, 1_000

@@ -138,7 +138,7 @@ notebook: pairs < briefing harmless replay told errand options tool_shelf publis
   inspecting lists replaying resuming show transferring < forms < agent_verbs openapi_verb template_form \
   tool_form tool_rules < browser_magics credential_magics env_magics files_magics magics mcp_magics model_magics \
   sandbox_magics session_magics skill_magics template_magics tool_magics usage_magics < complete_template \
-  complete_tool < complete < extension < .
+  complete_tool < complete < later < extension < .
 
 __init__
 
@@ -201,6 +201,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "notebook.credential_magics": {"IPython"},
     "notebook.env_magics": {"IPython"},
     "notebook.files_magics": {"IPython"},
+    "notebook.later": {"IPython"},
     "notebook.magics": {"IPython"},
     "notebook.upload_widget": {"anywidget", "traitlets"},
     "notebook.mcp_magics": {"IPython"},
@@ -239,7 +240,26 @@ THIRD_PARTY: dict[str, set[str]] = {
 LATE = {
     "__init__": {"agentnb.notebook.extension"},
     "builtins.fetch": {"agentnb.builtins.readable"},
+    "keeping": {"agentnb.store"},
+    "notebook.cell": {"agentnb.notebook.casting"},
+    "notebook.later": {
+        "agentnb.notebook.browser_magics",
+        "agentnb.notebook.complete",
+        "agentnb.notebook.credential_magics",
+        "agentnb.notebook.env_magics",
+        "agentnb.notebook.files_magics",
+        "agentnb.notebook.mcp_magics",
+        "agentnb.notebook.model_magics",
+        "agentnb.notebook.sandbox_magics",
+        "agentnb.notebook.session_magics",
+        "agentnb.notebook.skill_magics",
+        "agentnb.notebook.template_magics",
+        "agentnb.notebook.usage_magics",
+    },
+    "notebook.magics": {"agentnb.notebook.agent_verbs", "agentnb.notebook.replaying", "agentnb.notebook.transferring"},
     "notebook.openapi_verb": {"agentnb.openapi"},
+    "provenance": {"agentnb.store"},
+    "shelves": {"agentnb.condensing"},
     "notebook.transferring": {"agentnb.transfer", "agentnb.transfer.vaulting"},
 }
 

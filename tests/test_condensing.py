@@ -10,9 +10,8 @@ from agentnb import events
 from agentnb.condensing import Condenser
 from agentnb.errors import ModelError, UsageError
 from agentnb.messages import Usage, user
-from agentnb.session import Session
+from agentnb.session import RunHead, Session
 from agentnb.store import Store
-from agentnb.store.runs import RunHead
 from tests.store.conftest import feed
 
 pytestmark = pytest.mark.anyio

@@ -10,7 +10,7 @@ import pytest
 from agentnb.errors import UsageError
 from agentnb.messages import user
 from agentnb.models.fake import FakeModel
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead
 from agentnb.workspace import Workspace
 
 

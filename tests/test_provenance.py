@@ -13,10 +13,11 @@ import pytest
 
 import agentnb
 from agentnb import events, messages
+from agentnb.config import STORE as FILE
 from agentnb.errors import StoreError, UsageError
 from agentnb.messages import Text, ToolResult, Usage, user
-from agentnb.store import FILE, Store
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead
+from agentnb.store import Store
 from tests.store.conftest import feed, turn
 
 

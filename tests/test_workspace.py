@@ -14,7 +14,7 @@ from agentnb.messages import user
 from agentnb.models.fake import FakeModel, call
 from agentnb.models.options import Options
 from agentnb.protocol import PanelState
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead
 from agentnb.tools.function import tool
 from agentnb.workspace import DEFAULT_MODEL, Workspace
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from agentnb import codec, config, render
 from agentnb.agent import Agent
@@ -21,8 +21,7 @@ from agentnb.notebook.asking.choose import NotebookAsker
 from agentnb.notebook.display import Display
 from agentnb.paused import PausedRun, PausedRuns
 from agentnb.result import Result
-from agentnb.session import Session
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead, Session
 from agentnb.transcript import Transcript
 from agentnb.workspace import Workspace
 
@@ -31,6 +30,12 @@ Asking: TypeAlias = Callable[[Foreground], NotebookAsker]
 
 #: What the file of a paused run does not keep: it may be a secret.
 _PRIVATE = ("headers", "query")
+
+
+class Shown(Protocol):
+    """What shows itself in a notebook."""
+
+    def _repr_mimebundle_(self) -> dict[str, object]: ...
 
 
 class Attended:
@@ -72,6 +77,10 @@ class Attended:
     @property
     def provenance(self) -> render.Provenance | None:
         """What the notebook file keeps of how the answer came about."""
+        return None
+
+    def shown_beside(self, result: Result) -> Shown | None:  # noqa: ARG002  # whoever has something to show looks at it
+        """What is shown below the finished run, and is what the cell gives in its place; None: the result itself."""
         return None
 
     async def attend(self, display: Display) -> Result:

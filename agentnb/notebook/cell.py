@@ -19,7 +19,6 @@ from agentnb.messages import JSON, Content, Message
 from agentnb.models.options import Options
 from agentnb.notebook.attended import Asking, Attended
 from agentnb.notebook.briefing import brief
-from agentnb.notebook.casting import cast
 from agentnb.notebook.options import Parsed
 from agentnb.notebook.orders import Order, amount, model_options
 from agentnb.notebook.pairs import evaluated
@@ -56,7 +55,7 @@ class CellRun(Attended):
         asking: Asking | None = None,
         foreground: Foreground | None = None,
     ) -> None:
-        order = cast(workspace, order)
+        order = _cast(workspace, order)
         options = order.options
         self._workspace = workspace
         self._order = order
@@ -156,6 +155,15 @@ class CellRun(Attended):
         """The words without the secrets that are known here."""
         self._workspace.mask.add(*self._workspace.credentials.secrets())
         return self._workspace.mask(words)
+
+
+def _cast(workspace: Workspace, order: Order) -> Order:
+    """The order with what a saved agent adds to it."""
+    if workspace.agent_in_use is None and not order.options.has("as"):
+        return order
+    from agentnb.notebook.casting import cast  # a first cell does not wait for it
+
+    return cast(workspace, order)
 
 
 def tool_names(agent: Agent) -> tuple[str, ...]:

@@ -16,8 +16,7 @@ from agentnb.notebook.call_line import Call, arguments
 from agentnb.notebook.display import Display
 from agentnb.notebook.errand import wait_for
 from agentnb.passing import Passing
-from agentnb.session import Session
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead, Session
 from agentnb.toolbox import Listed
 from agentnb.workspace import Workspace
 

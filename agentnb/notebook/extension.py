@@ -5,21 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from agentnb.notebook import call_line, complete
-from agentnb.notebook.browser_magics import BrowserMagics
+from agentnb.notebook import call_line, later
 from agentnb.notebook.comm import Panel
-from agentnb.notebook.credential_magics import CredentialMagics
-from agentnb.notebook.env_magics import EnvMagics
-from agentnb.notebook.files_magics import FilesMagics
+from agentnb.notebook.later import LaterMagics
 from agentnb.notebook.magics import AgentMagics
-from agentnb.notebook.mcp_magics import McpMagics
-from agentnb.notebook.model_magics import ModelMagics
-from agentnb.notebook.sandbox_magics import SandboxMagics
-from agentnb.notebook.session_magics import SessionMagics
-from agentnb.notebook.skill_magics import SkillMagics
-from agentnb.notebook.template_magics import TemplateMagics, used
+from agentnb.notebook.orders import template_used
 from agentnb.notebook.tool_magics import ToolMagics
-from agentnb.notebook.usage_magics import UsageMagics
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,29 +31,16 @@ class Extension:
         self.magics = AgentMagics(shell, self.workspace)
         self.tools = ToolMagics(shell, self.workspace, lambda: self.magics.cell_id)
         self.workspace.tools = self.tools.callables()
-        self._all_magics = (
-            self.magics,
-            self.tools,
-            ModelMagics(shell, self.workspace),
-            CredentialMagics(shell, self.workspace),
-            UsageMagics(shell, self.workspace),
-            SessionMagics(shell, self.workspace, self.magics.inspected),
-            SkillMagics(shell, self.workspace),
-            TemplateMagics(shell, self.workspace, self.tools.forms, lambda: self.magics.cell_id),
-            BrowserMagics(shell, self.workspace),
-            SandboxMagics(shell, self.workspace),
-            McpMagics(shell, self.workspace),
-            EnvMagics(shell, self.workspace),
-            FilesMagics(shell, self.workspace, lambda: self.magics.cell_id),
-        )
+        self._later = LaterMagics(shell, self.workspace, self.magics, self.tools)
         self._panel = Panel(shell, self.workspace)
-        self._complete = complete.matcher(self.workspace, lambda: self.magics.background.ids)
+        self._complete = later.matcher(self.workspace, lambda: self.magics.background.ids)
         #: The cells that run now: one, and those that its code runs.
         self._cells: list[ExecutionInfo] = []
 
     def load(self) -> None:
         """Hook in."""
-        self._shell.register_magics(*self._all_magics)
+        self._shell.register_magics(self.magics, self.tools)
+        self._later.register()
         # Before IPython turns `%%agent` into a blocking call.
         self._shell.input_transformers_cleanup.insert(0, self.await_agent)
         self._shell.events.register("pre_run_cell", self._before_cell)
@@ -81,7 +59,8 @@ class Extension:
         self._shell.events.unregister("post_run_cell", self._after_cell)
         if self._shell.Completer is not None:
             self._shell.Completer.custom_matchers.remove(self._complete)
-        for magics in self._all_magics:
+        self._later.unregister()
+        for magics in (self.magics, self.tools):
             for kind, names in magics.magics.items():
                 for name in names:
                     self._shell.magics_manager.magics[kind].pop(name, None)
@@ -108,7 +87,7 @@ class Extension:
             call = call_line.is_call(line[1])
             return lines if not call else [f"{_CALLED}{call!r})\n"]
         if (line := re.match(r"%template(?=\s)(.*)", head)) and not "".join(lines[start + 1 :]).strip():
-            asked = used(line[1])
+            asked = template_used(line[1])
             return lines if not asked else [f"{_AWAITED}{asked!r})\n"]
         return lines
 

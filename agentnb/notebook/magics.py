@@ -10,16 +10,13 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from agentnb.bridge import Foreground
 from agentnb.notebook import (
-    agent_verbs,
     attended,
     background,
     cell,
     inspecting,
     orders,
-    replaying,
     resuming,
     show,
-    transferring,
     undo,
 )
 from agentnb.notebook.asking.choose import NotebookAsker, notebook_asker
@@ -33,6 +30,8 @@ from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from agentnb.notebook.replaying import Wanted
 
 _HELP = Option("help", "this text", "h", kind="flag")
 
@@ -76,6 +75,8 @@ class AgentMagics(Magics):
         label = f"In [{self.shell.displayhook.prompt_count}]"
         match background.wanted(line, body):
             case "list", _:
+                from agentnb.notebook import agent_verbs  # as below
+
                 show.table(agent_verbs.table(self.workspace), self.workspace.mask)
                 show.table(background.table(self.background.runs.list()), self.workspace.mask)
                 return None
@@ -95,8 +96,11 @@ class AgentMagics(Magics):
                 return resuming.resumed(
                     self.workspace, which, self._asking, show.text, label=label, names=self._extra_names()
                 )
-        if (asked := replaying.wanted(line, body)) is not None:
-            return self._replayed(asked, label)
+        if body is None and line.split()[:1] == ["replay"]:
+            from agentnb.notebook import replaying  # as below
+
+            if (asked := replaying.wanted(line, body)) is not None:
+                return self._replayed(asked, label)
         order = orders.read(line, body)
         if order.options.has("help"):
             show.text(orders.help_text())
@@ -130,13 +134,18 @@ class AgentMagics(Magics):
 
     def _told(self, line: str, body: str | None) -> str | None:
         """What the verbs that start no run say."""
-        if (kept := agent_verbs.wanted(line, body)) is not None:
-            return agent_verbs.perform(self.workspace, *kept, show.text)
+        if body is None:
+            from agentnb.notebook import agent_verbs  # a first cell does not wait for it
+
+            if (kept := agent_verbs.wanted(line, body)) is not None:
+                return agent_verbs.perform(self.workspace, *kept, show.text)
         if undo.wanted(line, body):
             return undo.undo(self.workspace)
         return self.inspected() if inspecting.wanted(line, body) else None
 
-    def _replayed(self, asked: replaying.Wanted, label: str) -> tuple[orders.Order, replaying.ReplayedRun] | None:
+    def _replayed(self, asked: Wanted, label: str) -> tuple[orders.Order, attended.Attended] | None:
+        from agentnb.notebook import replaying  # a first cell does not wait for it
+
         if (told := replaying.told(self.workspace, asked)) is not None:
             show.text(told) if isinstance(told, str) else show.table(told, self.workspace.mask)
             return None
@@ -169,11 +178,10 @@ class AgentMagics(Magics):
         return make_display(mode, publisher, run.provenance, format=shown)
 
     def _keep(self, order: orders.Order, run: attended.Attended, result: Result) -> None:
-        if isinstance(run, replaying.ReplayedRun):
-            replay = run.compared(result)
+        if (beside := run.shown_beside(result)) is not None:
             publisher = MaskedPublisher(IPythonPublisher(self.shell), self.workspace.mask)
-            publisher.show(replay._repr_mimebundle_(), {}, display_id=f"agentnb-{uuid.uuid4().hex}", update=False)
-            self._hand_over(order, replay, replay)
+            publisher.show(beside._repr_mimebundle_(), {}, display_id=f"agentnb-{uuid.uuid4().hex}", update=False)
+            self._hand_over(order, beside, beside)
             return
         self._hand_over(order, result, result if run.agent.output is None else result.output)
 
@@ -189,10 +197,13 @@ class AgentMagics(Magics):
     @line_magic
     def agentnb(self, line: str) -> Workspace | None:
         """Status; returns the Workspace. `%agentnb export PATH` and `import PATH`: everything as files, and back."""
+        if not line.strip():
+            return self.workspace
+        from agentnb.notebook import transferring  # a first cell does not wait for it
+
         if (said := transferring.perform(self.workspace, line)) is not None:
             show.text(said)
-            return None
-        return self.workspace
+        return None
 
 
 def _waiting(line: str, body: str | None) -> str | None:

@@ -118,6 +118,12 @@ def _variable(name: str, where: str) -> str:
     return name
 
 
+def template_used(line: str) -> str | None:
+    """The line of `%agent` that `%template use NAME …` stands for; None for another line of `%template`."""
+    found = re.fullmatch(r"\s*use(?=\s|$)(.*)", line, re.DOTALL)
+    return f"--template {found[1].strip()}" if found and found[1].strip() else None
+
+
 def help_text() -> str:
     """What `%%agent --help` prints."""
     return (

@@ -160,7 +160,7 @@ class ReplayedRun(Attended):
             replays=self._run.cell or self._run.title,
         )
 
-    def compared(self, result: Result) -> Replay:
+    def shown_beside(self, result: Result) -> Replay:
         """The run beside what it repeats."""
         said = self._workspace.mask(result.text).strip()
         same = said == self.before.text.strip() if self.before.whole else None

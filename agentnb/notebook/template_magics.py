@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Sequence
 
@@ -13,6 +12,7 @@ from agentnb.errors import PromptError, UsageError, nearest
 from agentnb.notebook import show
 from agentnb.notebook.forms import Forms
 from agentnb.notebook.options import Option, parse
+from agentnb.notebook.orders import template_used
 from agentnb.notebook.tables import Table
 from agentnb.notebook.template_form import example, show_form
 from agentnb.prompting.template import NOTHING_SENT
@@ -37,7 +37,6 @@ _HELP = """%%template NAME                   keep the lines below as a template,
 
 {{name}} in a template is an argument, else a variable of the notebook; {{expr}} is any expression. {{input}} is what
 stands below %%agent --template NAME; {{TOOLS}} is a table of the tools. For literal braces write {{{{ … }}}}."""
-_USE = re.compile(r"\s*use(?=\s|$)(.*)", re.DOTALL)
 
 
 @magics_class
@@ -69,7 +68,7 @@ class TemplateMagics(Magics):
             self._say(self._keep(words, body))
         elif words in ([], ["list"]):
             show.table(templates(self._templates), self.workspace.mask)
-        elif (asked := used(line)) is not None:  # in a cell of its own it is awaited instead (see extension)
+        elif (asked := template_used(line)) is not None:  # in a cell of its own it is awaited instead (see extension)
             self.shell.run_line_magic("agent", asked)
         elif words[0] not in VERBS:
             known = words[0] in self._templates.names()
@@ -121,12 +120,6 @@ class TemplateMagics(Magics):
     def _say(self, words: str) -> None:
         # The words of a template may be somebody else's: nothing in them may drive a terminal.
         show.text(self.workspace.mask(clean(words)))
-
-
-def used(line: str) -> str | None:
-    """The line of `%agent` that `%template use NAME …` stands for; None for another line."""
-    found = _USE.fullmatch(line)
-    return f"--template {found[1].strip()}" if found and found[1].strip() else None
 
 
 def templates(shelf: Templates) -> Table:

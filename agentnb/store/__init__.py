@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from agentnb.session import checked_id
+from agentnb import config
+from agentnb.session import RunHead, checked_id
 from agentnb.store.database import PATIENCE, Database
 from agentnb.store.finding import Findings
 from agentnb.store.memory import Memory
@@ -13,14 +14,11 @@ from agentnb.store.moving import Moving
 from agentnb.store.owners import Owners
 from agentnb.store.recording import Recorder
 from agentnb.store.records import Records
-from agentnb.store.runs import RunHead, Runs
+from agentnb.store.runs import Runs
 from agentnb.store.sessions import Sessions
 from agentnb.store.stored import StoredSession
 
-__all__ = ["FILE", "Store"]
-
-#: The file's name in the folder.
-FILE = "agentnb.db"
+__all__ = ["Store"]
 
 
 class Store:
@@ -32,7 +30,7 @@ class Store:
     def __init__(
         self, folder: Path, *, mask: Callable[[str], str] = lambda text: text, patience: float = PATIENCE
     ) -> None:
-        self.path = folder / FILE
+        self.path = folder / config.STORE
         self.database = Database(self.path, patience=patience)
         self.owners = Owners(folder / "live")
         self.sessions = Sessions(self.database, self.owners.alive)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from agentnb import events
 from agentnb.errors import StoreError
+from agentnb.session import RunHead
 from agentnb.store.database import Database
 from agentnb.store.owners import Owners
-from agentnb.store.runs import RunHead, Runs
+from agentnb.store.runs import Runs
 from agentnb.transcript import Folder
 
 #: Seconds between two times that what is being said is kept.

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agentnb.messages import JSON, Message, Usage
+from agentnb.session import RunHead
 from agentnb.store.bodies import read_bodies, read_body, write_body
 from agentnb.store.database import Database
 from agentnb.transcript import Transcript
@@ -18,26 +19,6 @@ if TYPE_CHECKING:
 
 #: What is said of a run whose kernel ended before it.
 LOST = "The kernel ended before the run did."
-
-
-@dataclass(frozen=True, slots=True)
-class RunHead:
-    """What is known of a run when it begins. `session` is None for one that stands alone; `within` is the run that
-    started it, by its `call`. `label` is what its cell is called, `cell` the cell's id; `variables` has the SHA-256 of
-    what was sent for each expression of the prompt."""
-
-    id: str
-    session: str | None = None
-    within: str | None = None
-    call: str | None = None
-    cell: str | None = None
-    label: str = ""
-    notebook: str | None = None
-    agent: str | None = None
-    model: str = ""
-    prompt: str = ""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, JSON] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from agentnb.errors import UsageError, nearest
 from agentnb.prompting.budget import one_line
-from agentnb.store.records import Record, Records
 from agentnb.templates.serving import served
 from agentnb.templates.template import Template
+
+if TYPE_CHECKING:
+    from agentnb.store.records import Record, Records
 
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 

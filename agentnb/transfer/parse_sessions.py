@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentnb.messages import JSON, JSONObject, Message, ToolCall, ToolResult, Usage
+from agentnb.session import RunHead
 from agentnb.store.memory import ENTRY_TYPES, EntryType, MemoryEntry, Summary
 from agentnb.store.moved import MovedRun, MovedTurn, Said
-from agentnb.store.runs import RunHead, StoredRun
+from agentnb.store.runs import StoredRun
 from agentnb.transfer.kept import grouped
 from agentnb.transfer.parse_messages import Fill, Read, Reader
 from agentnb.transfer.report import Note

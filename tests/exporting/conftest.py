@@ -14,8 +14,8 @@ from agentnb import events
 from agentnb.events import Event
 from agentnb.exporting import Conversation, gathered
 from agentnb.messages import Data, Image, Text, ToolResult, Usage, user
+from agentnb.session import RunHead
 from agentnb.store import Store
-from agentnb.store.runs import RunHead
 from tests.store.conftest import feed, turn
 
 #: A picture of one point.

@@ -9,8 +9,8 @@ from agentnb.errors import UsageError
 from agentnb.exporting import Conversation, file_name, gathered
 from agentnb.masking import Mask
 from agentnb.messages import Text, user
+from agentnb.session import RunHead
 from agentnb.store import Store
-from agentnb.store.runs import RunHead
 from tests.store.conftest import feed, turn
 
 

@@ -17,7 +17,7 @@ from agentnb.notebook import show
 from agentnb.notebook.cell import CellRun
 from agentnb.notebook.display import Display, make_display
 from agentnb.notebook.orders import read
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead
 from agentnb.tools.base import ToolReturn
 from agentnb.transcript import Folder, Transcript
 from agentnb.workspace import Workspace

@@ -152,7 +152,8 @@ def test_tab_knows_verbs_options_and_servers(notebook: Notebook) -> None:
 def test_a_link_to_sign_in_is_shown_while_the_server_waits(notebook: Notebook) -> None:
     code = """
 from IPython import get_ipython
-magics = get_ipython().magics_manager.registry["McpMagics"]
+from agentnb.notebook.mcp_magics import McpMagics
+magics = McpMagics(get_ipython(), get_ipython().run_line_magic("agentnb", ""))
 async def start():
     import asyncio
     magics.workspace.mcp.links.append(("shop", "https://login.example.com/x"))

@@ -13,7 +13,7 @@ from inline_snapshot import snapshot
 from agentnb.models.fake import FakeModel
 from agentnb.notebook.complete import Completer
 from agentnb.notebook.session_lists import when
-from agentnb.store.runs import RunHead
+from agentnb.session import RunHead
 from tests.notebook.conftest import Notebook
 from tests.store.conftest import feed, turn
 

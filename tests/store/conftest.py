@@ -11,8 +11,8 @@ import pytest
 from agentnb import events, messages
 from agentnb.events import Event
 from agentnb.messages import Message, Text, user
+from agentnb.session import RunHead
 from agentnb.store import Store
-from agentnb.store.runs import RunHead
 from agentnb.transcript import Folder
 
 Say: TypeAlias = Callable[..., None]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from agentnb.config import STORE as FILE
 from agentnb.errors import StoreError
-from agentnb.store import FILE, Store
+from agentnb.store import Store
 from agentnb.store.database import Database
 from agentnb.store.migrations import MIGRATIONS
 

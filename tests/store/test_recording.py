@@ -9,8 +9,8 @@ import pytest
 
 from agentnb import events
 from agentnb.messages import Usage, user
+from agentnb.session import RunHead
 from agentnb.store import Store
-from agentnb.store.runs import RunHead
 from agentnb.transcript import Folder
 
 pytestmark = pytest.mark.anyio

@@ -12,10 +12,11 @@ import pytest
 
 from agentnb.errors import StoreError
 from agentnb.messages import user
+from agentnb.session import RunHead
 from agentnb.store import Store
 from agentnb.store.moved import MovedRun, MovedSession, MovedTurn, Said
 from agentnb.store.rescue import count_rows, rescue
-from agentnb.store.runs import RunHead, StoredRun
+from agentnb.store.runs import StoredRun
 
 PAGE = 4096
 

@@ -7,8 +7,8 @@ import pytest
 from agentnb import events
 from agentnb.errors import UsageError
 from agentnb.messages import Image, Message, Text, ToolResult, Usage, user
+from agentnb.session import RunHead
 from agentnb.store import Store
-from agentnb.store.runs import RunHead
 from tests.store.conftest import Say, feed
 
 

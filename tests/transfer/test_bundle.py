@@ -13,10 +13,11 @@ import pytest
 
 from agentnb.errors import UsageError
 from agentnb.messages import Data, File, Image, Message, Text, Thinking, ToolCall, ToolResult, Usage, user
+from agentnb.session import RunHead
 from agentnb.store import Store
 from agentnb.store.memory import MemoryEntry
 from agentnb.store.moved import MovedRun, MovedSession, MovedTurn, Said
-from agentnb.store.runs import RunHead, StoredRun
+from agentnb.store.runs import StoredRun
 from agentnb.transfer import export_to, import_from
 from agentnb.transfer.bundle import export_bundle, import_bundle
 from agentnb.transfer.lines import digest_of
