@@ -26,7 +26,7 @@ from agentnb.skills.shelf import SkillShelf
 from agentnb.templates import Templates
 from agentnb.toolbox import Toolbox
 from agentnb.tools.base import Tool, Toolset, traits
-from agentnb.tools.definitions import ToolConfig
+from agentnb.tools.definitions import ToolConfig, read_tools
 from agentnb.tools.saved import SavedTools
 
 if TYPE_CHECKING:
@@ -90,7 +90,12 @@ class Shelves(Keeping):
     @functools.cached_property
     def saved_tools(self) -> SavedTools:
         """The functions that are kept as tools."""
-        return SavedTools(config.home(self.environ) / "tools")
+        return SavedTools(config.home(self.environ) / "tools", self._imported_tools)
+
+    def _imported_tools(self) -> Sequence[ToolConfig]:
+        with contextlib.suppress(UsageError):
+            return read_tools([*self.kept("tool").values()], "the store")
+        return ()
 
     def key_variables(self) -> set[str]:
         """The variables that hold keys and other secrets: what runs commands does not pass them on."""
@@ -145,7 +150,7 @@ class Shelves(Keeping):
         missing = set(names) - self._tool_names() - set(self.toolbox.toolsets())
         if not missing:
             return
-        kept = {each.name for each in self._functions()}
+        kept = {word for each in self._functions() for word in (each.name, each.tool_id)}
         for name in sorted(missing):
             if name in kept:
                 self.toolbox.load([self.saved_tools.load(name)], "saved")
@@ -160,7 +165,7 @@ class Shelves(Keeping):
     def around(self) -> Around:
         """What a saved agent finds here."""
         return Around(
-            tools=self._tool_names() | {each.name for each in self._functions()},
+            tools=self._tool_names() | {word for each in self._functions() for word in (each.name, each.tool_id)},
             sources={*self.toolbox.toolsets(), *self.kept("mcp_server")},
             skills=[skill.name for skill in self.skills.list()],
             templates=set(self.store.records.names("template")),

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agentnb import config
 from agentnb.errors import UsageError
 from agentnb.render.terminal import clean, visible
 from agentnb.tools import loading
@@ -32,7 +31,7 @@ def words(line: str) -> list[str]:
 
 def shelf(workspace: Workspace) -> SavedTools:
     """The tools that this person keeps."""
-    return SavedTools(config.home(workspace.environ) / "tools")
+    return workspace.saved_tools
 
 
 def now_tools(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import os
 import stat
 import sys
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,13 +23,23 @@ FILE = "tools.json"
 
 
 class SavedTools:
-    """The kept tools of one folder, which only its owner can read. Several processes may use it at once."""
+    """The kept tools of one folder, which only its owner can read. Several processes may use it at once.
 
-    def __init__(self, folder: Path) -> None:
+    `imported` gives definitions that came from elsewhere, whose files lie where they lay; one that is kept here under
+    the same name goes before.
+    """
+
+    def __init__(self, folder: Path, imported: Callable[[], Sequence[ToolConfig]] = tuple) -> None:
         self.folder = folder
+        self._imported = imported
 
     def list(self) -> list[ToolConfig]:
         """What is kept, oldest first. Raises UsageError for a file that cannot be read."""
+        own = self._own()
+        names = {each.name for each in own}
+        return [*own, *(each for each in self._imported() if each.name not in names)]
+
+    def _own(self) -> Sequence[ToolConfig]:
         path = self.folder / FILE
         try:
             return parse_tools(path.read_bytes(), str(path))
@@ -50,7 +60,7 @@ class SavedTools:
     def save(self, tools: Sequence[tuple[ToolConfig, str]]) -> None:
         """Keep definitions, each with its source; those of the same names are replaced. Raises AgentnbError."""
         with locked(self.folder / ".lock"):
-            kept = {each.name: each for each in self.list()}
+            kept = {each.name: each for each in self._own()}
             for config, source in tools:
                 path = self.folder / f"function-{checked_name(config.name)}.py"
                 _write(path, source)
@@ -61,8 +71,10 @@ class SavedTools:
     def forget(self, name: str) -> None:
         """Delete a definition, and its source where that is in this folder. Raises UsageError for an unknown one."""
         with locked(self.folder / ".lock"):
-            gone = self.find(name)
-            self._put([each for each in self.list() if each != gone])
+            gone, own = self.find(name), self._own()
+            if gone not in own:
+                raise UsageError(f"{name!r} was imported, and its file is not agentnb's. It is left where it is.")
+            self._put([each for each in own if each != gone])
             if gone.function_file_path and (path := Path(gone.function_file_path)).parent == self.folder:
                 path.unlink(missing_ok=True)
 
@@ -97,6 +109,8 @@ class SavedTools:
 
 
 def _path(config: ToolConfig) -> Path:
+    if config.tool_type == "skill" and config.skill_dir:
+        raise UsageError(f"{config.name} is a skill. Load it with: %skill load {config.skill_dir}")
     if config.tool_type != "function" or not config.function_file_path:
         raise UsageError(f"{config.name} is kept as a tool of type {config.tool_type}, not as a function of a file.")
     return Path(config.function_file_path).expanduser()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from agentnb import Workspace
 from agentnb.errors import UsageError
 from agentnb.notebook.transferring import perform
+from tests.notebook.conftest import Notebook
 from tests.transfer.conftest import SID, whole_tree, write_tree
 
 
@@ -49,3 +51,29 @@ def test_a_wrong_line_says_what_is_right(workspace: Workspace, line: str, said: 
     with pytest.raises(UsageError, match=said):
         perform(workspace, line)
     workspace.close()
+
+
+def test_functions_and_skills_that_were_imported_can_be_used(notebook: Notebook, tmp_path: Path) -> None:
+    folder = tmp_path / "runtime"
+    folder.mkdir()
+    (folder / "mytool.py").write_text('def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n')
+    (folder / "tools.json").write_text(
+        json.dumps(
+            [
+                {
+                    "tool_id": "function-add",
+                    "tool_type": "function",
+                    "name": "add",
+                    "function_file_path": str(folder / "mytool.py"),
+                    "function_name": "add",
+                },
+                {"tool_id": "skill-demo", "tool_type": "skill", "name": "demo", "skill_dir": str(folder / "demo")},
+            ]
+        )
+    )
+    notebook.says(f"%agentnb import {folder}")
+    assert notebook.says("%tool load function-add") == "add: ready as a tool."
+    assert "add(a=1, b=2) → 3" in notebook.says("%tool call add a=1 b=2")
+    assert f"demo is a skill. Load it with: %skill load {folder / 'demo'}" in notebook.fails("%tool load demo")
+    assert "was imported, and its file is not agentnb's" in notebook.fails("%tool forget add")
+    assert "add" in notebook.says("%tool saved")

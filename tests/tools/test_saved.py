@@ -141,7 +141,7 @@ def test_definitions_of_other_programs_are_read_and_written_back(tmp_path: Path)
     (tmp_path / "tools.json").write_text(FOREIGN % file)
     saved = SavedTools(tmp_path)
     assert saved.load("add").description == "Add numbers"
-    with pytest.raises(UsageError, match="kept as a tool of type skill"):
+    with pytest.raises(UsageError, match=r"is a skill\. Load it with: %skill load"):
         saved.load("demo-skill")
 
 
