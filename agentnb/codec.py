@@ -9,9 +9,10 @@ import base64
 import dataclasses
 import functools
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from agentnb.messages import Message
+from agentnb.messages import JSON, Message
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -35,21 +36,32 @@ def dump_json(value: object, kind: object = None) -> bytes:
     return _adapter(kind or type(value)).dump_json(value)
 
 
-def message_json(message: Message) -> str:
-    """The JSON text of a message, as `dump_json` writes it, without what that takes to load."""
+def message_json(message: Message, data: Callable[[bytes], JSON] | None = None) -> str:
+    """The JSON text of a message, as `dump_json` writes it, without what that takes to load.
+
+    `data` gives what stands for bytes, where that is not their base64.
+    """
     import orjson
 
+    def default(value: object) -> JSON:
+        if isinstance(value, bytes):
+            return (data or to_base64)(value)
+        raise TypeError(f"{type(value).__name__} has no JSON")
+
     try:
-        return orjson.dumps(message, default=_base64).decode()
+        return orjson.dumps(message, default=default).decode()
     except TypeError:  # half a character, as `os.listdir` gives them, which no JSON holds
-        text = json.dumps(dataclasses.asdict(message), default=_base64, ensure_ascii=False)
-        return text.encode("utf-8", "replace").decode()
+        return whole(json.dumps(dataclasses.asdict(message), default=default, ensure_ascii=False))
 
 
-def _base64(value: object) -> str:
-    if isinstance(value, bytes):
-        return base64.urlsafe_b64encode(value).decode()
-    raise TypeError(f"{type(value).__name__} has no JSON")
+def to_base64(data: bytes) -> str:
+    """How bytes stand in our JSON."""
+    return base64.urlsafe_b64encode(data).decode()
+
+
+def whole(text: str) -> str:
+    """The text with "?" in place of half a character, which no file and no database holds."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def load(kind: object, data: object) -> Any:

@@ -7,9 +7,26 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import TypeVar
 from urllib.parse import quote, quote_plus
 
-from agentnb.messages import JSON
+from agentnb.messages import (
+    JSON,
+    Audio,
+    Block,
+    Data,
+    File,
+    Image,
+    Message,
+    Opaque,
+    Text,
+    Thinking,
+    ToolCall,
+    ToolResult,
+)
+
+B = TypeVar("B", bound=Block)
 
 MASKED = "[key]"
 #: Shorter ones are words of the language as well.
@@ -74,6 +91,48 @@ def masked(value: JSON, mask: Callable[[str], str], *, names: bool = True, but: 
     return value
 
 
+def mask_message(message: Message, mask: Callable[[str], str]) -> Message:
+    """A message with everything that was said in it as `mask` gives it, names and bytes too.
+
+    What a message is made of stays, whatever the secrets are: "content" may be one, and so may a number.
+    """
+    content = tuple(_mask_block(block, mask) for block in message.content)
+    return replace(message, content=content, name=message.name and mask(message.name))
+
+
+def _mask_block(block: B, mask: Callable[[str], str]) -> B:
+    """The fields that hold what a model, a tool or a person said."""
+    new: dict[str, object] = {}
+    match block:
+        case Text(text=text) | Thinking(text=text):
+            new = {"text": mask(text)}
+        case ToolCall(id=call_id, name=name, arguments=arguments):
+            new = {"id": mask(call_id), "name": mask(name), "arguments": mask(arguments)}
+        case ToolResult(call_id=call_id, name=name, content=content):
+            new = {"call_id": mask(call_id), "name": mask(name)}
+            new["content"] = tuple(_mask_block(each, mask) for each in content)
+        case Data(value=value):
+            new = {"value": masked(value, mask)}
+        case Opaque(payload=payload):
+            new = {"payload": masked(payload, mask, names=False)}
+        case Image() | Audio() | File():
+            new = {"data": _mask_bytes(block.data, mask), "url": block.url and mask(block.url)}
+    match block:
+        case Text(extra=extra) | Thinking(extra=extra) | ToolCall(extra=extra) if extra:
+            new["extra"] = masked(extra, mask, names=False)
+        case Image(alt=alt):
+            new["alt"] = mask(alt)
+        case File(name=name):
+            new["name"] = mask(name)
+    return replace(block, **new)  # type: ignore[arg-type]  # the fields of each, above
+
+
+def _mask_bytes(data: bytes, mask: Callable[[str], str]) -> bytes:
+    text = data.decode("utf-8", "surrogateescape")
+    hidden = mask(text)
+    return data if hidden == text else hidden.encode("utf-8", "surrogateescape")
+
+
 def _forms(secret: str) -> Iterator[str]:
     """How a secret may stand in a text."""
     if len(secret) < _SHORTEST:
@@ -84,6 +143,9 @@ def _forms(secret: str) -> Iterator[str]:
     yield quote_plus(secret, errors="replace")
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
+    # As the arguments of a call stand in a message: JSON within JSON.
+    yield json.dumps(json.dumps(secret)[1:-1])[1:-1]
+    yield json.dumps(json.dumps(secret, ensure_ascii=False)[1:-1], ensure_ascii=False)[1:-1]
     raw = secret.encode("utf-8", "surrogatepass")
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         yield encode(raw).decode()

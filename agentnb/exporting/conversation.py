@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from agentnb import codec, events
+from agentnb import events
+from agentnb.masking import mask_message
 from agentnb.messages import Audio, File, Image, Message, ToolResult
 from agentnb.render import Provenance
 from agentnb.store import Store
@@ -106,7 +107,7 @@ class _Reader:
         return Said(kept, self.transcript(kept, messages))
 
     def transcript(self, run: StoredRun, messages: Sequence[Message]) -> Transcript:
-        read = tuple(self._masked(message) for message in messages)
+        read = tuple(mask_message(message, self.mask) for message in messages)
         outcome = next((each for each in get_args(events.Outcome) if each == run.outcome), None)
         return Transcript(
             run.head.id,
@@ -130,11 +131,3 @@ class _Reader:
             started = self.transcript(each, self.store.runs.messages(each.head.id))
             tools[call] = replace(known, runs=(*known.runs, started))
         return tools
-
-    def _masked(self, message: Message) -> Message:
-        body = codec.message_json(message)
-        hidden = self.mask(body)
-        if hidden == body:
-            return message
-        read: Message = codec.load_json(Message, hidden)
-        return read

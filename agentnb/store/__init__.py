@@ -33,10 +33,10 @@ class Store:
         self.path = folder / config.STORE
         self.database = Database(self.path, patience=patience)
         self.owners = Owners(folder / "live")
-        self.sessions = Sessions(self.database, self.owners.alive)
+        self.sessions = Sessions(self.database, self.owners.alive, mask)
         self.runs = Runs(self.database, mask)
         self.records = Records(self.database)
-        self.memory = Memory(self.database)
+        self.memory = Memory(self.database, mask)
         self.findings = Findings(self.database, self.sessions)
         self.moving = Moving(self.database, self.runs, mask)
 

@@ -2,42 +2,70 @@
 
 from __future__ import annotations
 
-import base64
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
 
 from agentnb import codec
-from agentnb.messages import JSON, Message, Text, Thinking, ToolCall, ToolResult
+from agentnb.masking import mask_message
+from agentnb.messages import JSON, Block, Data, Message, Text, Thinking, ToolCall, ToolResult
 
 if TYPE_CHECKING:
     import sqlite3
 
-#: Characters of base64 from which data is kept apart: a list of messages must be quick to read.
-_LARGE = 8_000
+B = TypeVar("B", bound=Block)
+
+#: Bytes from which data is kept apart: a list of messages must be quick to read.
+_LARGE = 6_000
 #: Under which name a digest stands where the data was.
 _BLOB = "$blob"
 #: Characters of one message that are searched in.
 _SEARCHED = 100_000
+_TOO_DEEP = Text("(This was nested too deeply to be kept.)")
 
 
 def write_body(db: sqlite3.Connection, message: Message, mask: Callable[[str], str]) -> tuple[str, str]:
     """A message as JSON, and the words to find it by; its large data goes into `blobs`."""
-    # The mask knows secrets as JSON writes them.
-    body = mask(codec.message_json(message))
-    if len(body) > _LARGE:
-        body = json.dumps(
-            without_blobs(json.loads(body), lambda data: keep_blob(db, data)), ensure_ascii=False, separators=(",", ":")
-        )
-    return body, mask("\n".join(_words(message))[:_SEARCHED])
+    try:
+        hidden = mask_message(message, mask)
+        body = body_json(hidden, lambda data: keep_blob(db, data))
+    except (RecursionError, ValueError):
+        hidden = mask_message(_without_data(message), mask)
+        body = body_json(hidden, lambda data: keep_blob(db, data))
+    return body, codec.whole("\n".join(_words(hidden))[:_SEARCHED])
+
+
+def body_json(message: Message, keep: Callable[[bytes], str]) -> str:
+    """A message as JSON with digests in the place of large data; `keep` keeps that, and gives the digest."""
+
+    def stands_for(data: bytes) -> JSON:
+        return {_BLOB: keep(data)} if len(data) > _LARGE else codec.to_base64(data)
+
+    return codec.message_json(message, stands_for)
+
+
+def _without_data(message: Message) -> Message:
+    """The message without JSON that cannot be written: nested a thousand times, or in itself."""
+
+    def flat(block: B) -> B | Text:
+        if isinstance(block, ToolResult):
+            return replace(block, content=tuple(map(flat, block.content)))
+        return _TOO_DEEP if isinstance(block, Data) else block
+
+    return replace(message, content=tuple(map(flat, message.content)))
 
 
 def read_body(db: sqlite3.Connection, body: str) -> Message:
     """The message again. Raises ValueError for a body that holds none."""
-    if _BLOB in body:
-        body = json.dumps(with_blobs(json.loads(body), lambda digest: _blob(db, digest)))
-    message: Message = codec.load_json(Message, body)
+    message: Message
+    if _BLOB not in body:
+        with contextlib.suppress(ValueError):  # what is nested deeply, only the slower one reads
+            message = codec.load_json(Message, body)
+            return message
+    message = codec.load(Message, with_blobs(json.loads(body), lambda digest: _blob(db, digest)))
     return message
 
 
@@ -59,30 +87,16 @@ def _words(message: Message) -> Iterator[str]:
                 yield result.text
 
 
-def without_blobs(value: JSON, keep: Callable[[bytes], str]) -> JSON:
-    """JSON of a message with digests in the place of large data; `keep` keeps that, and gives the digest."""
-    if isinstance(value, list):
-        return [without_blobs(each, keep) for each in value]
-    if not isinstance(value, dict):
-        return value
-    out: dict[str, JSON] = {name: without_blobs(each, keep) for name, each in value.items()}
-    data = value.get("data")
-    if isinstance(data, str) and len(data) > _LARGE and "media_type" in value:
-        out["data"] = {_BLOB: keep(base64.urlsafe_b64decode(data))}
-    return out
-
-
 def with_blobs(value: JSON, find: Callable[[str], bytes]) -> JSON:
-    """The same with the data again, which `find` gives for a digest."""
-    if isinstance(value, list):
-        return [with_blobs(each, find) for each in value]
+    """What `body_json` gave, read, with the data again, which `find` gives for a digest."""
     if not isinstance(value, dict):
         return value
-    out = {name: with_blobs(each, find) for name, each in value.items()}
-    data = value.get("data")
-    if isinstance(data, dict) and isinstance(digest := data.get(_BLOB), str):
-        out["data"] = base64.urlsafe_b64encode(find(digest)).decode()
-    return out
+    match value:
+        case {"content": list(blocks)}:
+            return {**value, "content": [with_blobs(each, find) for each in blocks]}
+        case {"type": "image" | "audio" | "file", "data": {"$blob": str(digest)}}:
+            return {**value, "data": codec.to_base64(find(digest))}
+    return value
 
 
 def _blob(db: sqlite3.Connection, digest: str) -> bytes:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from agentnb import codec
 from agentnb.errors import UsageError
 from agentnb.store.bodies import keep_blob
 from agentnb.store.database import Database
@@ -54,6 +55,7 @@ class Findings:
         so), the best first. Raises UsageError for a query without a word."""
         if not re.search(r"\w", query):
             raise UsageError("Say what to look for: %session search WORDS")
+        query = codec.whole(query.replace("\0", " "))
         within = "AND t.session = ?" if session else ""
         values = (*([session] if session else []), limit)
         with self._database.reading() as db:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from agentnb import codec
 from agentnb.errors import UsageError
 from agentnb.store.database import Database
 
@@ -37,10 +38,11 @@ class MemoryEntry:
 
 
 class Memory:
-    """Summaries and memories of sessions."""
+    """Summaries and memories of sessions, without secrets, by `mask`: a model may repeat one that it read."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, mask: Callable[[str], str] = lambda text: text) -> None:
         self._database = database
+        self._mask = mask
 
     def summary(self, session: str) -> Summary | None:
         """The newest summary; None where there is none."""
@@ -53,13 +55,13 @@ class Memory:
 
     def summarize(self, session: str, text: str, upto: int, entries: Sequence[MemoryEntry] = ()) -> Summary:
         """Keep a new summary and what is worth keeping, both or neither. An entry that is there already stays."""
-        now = time.time()
+        now, text = time.time(), self._written(text)
         with self._database.writing() as db:
             last = self.summary(session)
             made = Summary(last.version + 1 if last else 1, upto, text, now)
             db.execute("INSERT INTO summaries VALUES (?, ?, ?, ?, ?)", (session, made.version, upto, text, now))
             known = {(each.type, each.content) for each in self.entries(session)}
-            for each in entries:
+            for each in (replace(entry, content=self._written(entry.content)) for entry in entries):
                 if (each.type, each.content) not in known:
                     self.add(session, each)
         return made
@@ -86,18 +88,28 @@ class Memory:
         with self._database.writing() as db:
             made = db.execute(
                 "INSERT INTO memories(session, type, content, confidence, turn, created) VALUES (?, ?, ?, ?, ?, ?)",
-                (session, entry.type, entry.content, entry.confidence, entry.turn, entry.created or time.time()),
+                (
+                    session,
+                    entry.type,
+                    self._written(entry.content),
+                    entry.confidence,
+                    entry.turn,
+                    entry.created or time.time(),
+                ),
             )
             number = made.lastrowid
         return next(each for each in self.entries(session) if each.id == number)
 
     def edit(self, session: str, number: int, content: str) -> None:
         """Say it in other words. Raises UsageError where there is no such entry."""
-        self._change(session, number, "content = ?, edited = ?", content, time.time())
+        self._change(session, number, "content = ?, edited = ?", self._written(content), time.time())
 
     def remove(self, session: str, number: int) -> None:
         """Forget it. Raises UsageError where there is no such entry."""
         self._change(session, number, "deleted = ?", time.time())
+
+    def _written(self, text: str) -> str:
+        return codec.whole(self._mask(text))
 
     def _change(self, session: str, number: int, what: str, *values: object) -> None:
         with self._database.writing() as db:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 
 from agentnb import codec
+from agentnb.masking import mask_message
 from agentnb.session import checked_id
 from agentnb.store.bodies import keep_blob
 from agentnb.store.database import Database
@@ -121,7 +122,7 @@ class Moving:
     def _run_digest(self, moved: MovedRun) -> str:
         digest = hashlib.sha256()
         for said in moved.said:
-            digest.update(self._mask(codec.message_json(said.message)).encode() + b"\n")
+            digest.update(codec.message_json(mask_message(said.message, self._mask)).encode() + b"\n")
         return digest.hexdigest()
 
     def _all_runs(self, ids: Iterable[str]) -> Iterable[MovedRun]:
@@ -208,10 +209,7 @@ class Moving:
         last = moved.said[-1].created if moved.said else run.started
         usage = {key: value for key, value in asdict(run.usage).items() if key != "type" and value}
         within = names.get(head.within, (head.within, False))[0] if head.within else None
-        texts = [
-            self._mask(json.dumps(each, ensure_ascii=False))
-            for each in (dict(head.variables), dict(head.options), [dict(call) for call in run.calls])
-        ]
+        texts = map(self._runs.as_kept, (dict(head.variables), dict(head.options), [dict(call) for call in run.calls]))
         with self._database.writing() as db:
             db.execute(
                 """INSERT INTO runs(id, session, within, call, cell, label, notebook, agent, model, prompt, variables,

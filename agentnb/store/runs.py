@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from agentnb import codec
+from agentnb.masking import masked
 from agentnb.messages import JSON, Message, Usage
 from agentnb.session import RunHead
 from agentnb.store.bodies import read_bodies, read_body, write_body
@@ -48,14 +50,21 @@ class Runs:
         with self._database.writing() as db:
             if head.session is not None and head.within is None:
                 _take_turn(db, head.session, head, started)
-            texts = (head.prompt, *(json.dumps(each, ensure_ascii=False) for each in (head.variables, head.options)))
+            texts = (self._mask(head.prompt), *map(self.as_kept, (dict(head.variables), dict(head.options))))
             db.execute(
                 """INSERT INTO runs(id, session, within, call, cell, label, notebook, agent, model, prompt, variables,
                    options, started, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                    ON CONFLICT(id) DO NOTHING""",
                 (
-                    *(head.id, head.session, head.within, head.call, head.cell, head.label, head.notebook, head.agent),
-                    *(head.model, *map(self._mask, texts), started, owner),
+                    *(head.id, head.session, head.within, head.call, head.cell, codec.whole(head.label)),
+                    *(
+                        head.notebook and codec.whole(head.notebook),
+                        head.agent,
+                        head.model,
+                        *map(codec.whole, texts),
+                        started,
+                        owner,
+                    ),
                 ),
             )
 
@@ -86,14 +95,14 @@ class Runs:
             for c in m.calls
             if c.id in transcript.tools
         ]
-        error = self._mask(transcript.error) if transcript.error else None
+        error = codec.whole(self._mask(transcript.error)) if transcript.error else None
         with self._database.writing() as db:
             db.execute(
                 """UPDATE runs SET ended = ?, outcome = ?, error = ?, usage = ?, rounds = ?, calls = ?, model =
                    CASE WHEN model = '' THEN ? ELSE model END WHERE id = ?""",
                 (
                     *(ended, transcript.outcome or "interrupted", error, json.dumps(usage), transcript.rounds),
-                    *(self._mask(json.dumps(calls, ensure_ascii=False)), transcript.model, transcript.run_id),
+                    *(self.as_kept(calls), transcript.model, transcript.run_id),
                 ),
             )
             db.execute("DELETE FROM partials WHERE run = ?", (transcript.run_id,))
@@ -102,6 +111,10 @@ class Runs:
                    WHERE id = (SELECT session FROM runs WHERE id = ?3)""",
                 (ended, tokens, transcript.run_id),
             )
+
+    def as_kept(self, value: object) -> str:
+        """JSON as it is kept: its texts without secrets, its numbers as they are."""
+        return codec.whole(json.dumps(masked(value, self._mask), ensure_ascii=False))  # type: ignore[arg-type]  # it is JSON
 
     def messages(self, run: str) -> tuple[Message, ...]:
         """What was said in a run, in order; of one in progress, as far as it is kept."""
@@ -180,7 +193,7 @@ def _take_turn(db: sqlite3.Connection, session: str, head: RunHead, now: float) 
     db.execute(
         """INSERT INTO sessions(id, notebook, created, updated) VALUES (?1, ?2, ?3, ?3)
            ON CONFLICT(id) DO UPDATE SET updated = ?3""",
-        (session, head.notebook, now),
+        (session, head.notebook and codec.whole(head.notebook), now),
     )
     found = (
         head.cell

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from agentnb import codec
 from agentnb.errors import UsageError
 from agentnb.session import checked_id, new_id
 from agentnb.store.database import Database
@@ -57,9 +58,12 @@ class Place:
 class Sessions:
     """Sessions and which runs make them up. `alive` says whether a kernel that wrote a run still runs."""
 
-    def __init__(self, database: Database, alive: Callable[[str], bool]) -> None:
+    def __init__(
+        self, database: Database, alive: Callable[[str], bool], mask: Callable[[str], str] = lambda text: text
+    ) -> None:
         self._database = database
         self._alive = alive
+        self._mask = mask
 
     def create(self, session_id: str | None = None, *, notebook: str | None = None, title: str = "") -> SessionInfo:
         """A new session; one of that id that is there already is that one. Raises UsageError for a bad id."""
@@ -108,7 +112,7 @@ class Sessions:
 
     def title(self, session_id: str, title: str, *, by: Literal["person", "model"] = "person") -> str:
         """Give it a title, cut to one line of 100 characters; gives what was kept."""
-        kept = " ".join(title.split())[:_TITLE_CHARS]
+        kept = codec.whole(" ".join(self._mask(title).split())[:_TITLE_CHARS])
         self._set(session_id, "title = ?, titled_by = ?", kept, by)
         return kept
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from agentnb import codec
 from agentnb.messages import JSON, JSONObject, Message
-from agentnb.store.bodies import with_blobs, without_blobs
+from agentnb.store.bodies import body_json, with_blobs
 from agentnb.store.memory import MemoryEntry, Summary
 from agentnb.store.moved import MovedArtifact, MovedRun, MovedSession, MovedTurn, Said
 from agentnb.store.records import Record
@@ -48,7 +48,7 @@ def _runs(runs: Iterable[MovedRun], keep: Callable[[bytes], str]) -> Iterator[JS
     for each in runs:
         yield {"type": "run", **codec.dump(each.run)}
         for said in each.said:
-            body = without_blobs(json.loads(codec.message_json(said.message)), keep)
+            body = json.loads(body_json(said.message, keep))
             yield {"type": "message", "run": each.run.head.id, "created": said.created, "message": body}
 
 
