@@ -10,6 +10,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,14 @@ APPLICATION_ID = 0x61676E62
 PATIENCE = 10.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Which file (by its device and number) a process has open."""
+
+    process: int
+    file: tuple[int, int] | None
+
+
 class Database:
     """One SQLite file. Each thread has a connection of its own; so has a process that was forked."""
 
@@ -34,8 +43,10 @@ class Database:
         self._migrations = migrations
         self._local = threading.local()
         self._all: list[sqlite3.Connection] = []
+        #: Those that a parent process opened: SQLite wants none of them closed here.
+        self._inherited: list[sqlite3.Connection] = []
         self._lock = threading.Lock()
-        self._ready = 0
+        self._ready: _Opened | None = None
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -76,27 +87,42 @@ class Database:
         """Let go of the file."""
         with self._lock:
             connections, self._all, self._local = self._all, [], threading.local()
-        if self._ready == os.getpid():  # those of a parent process are the parent's to close
+        if (
+            self._ready is not None and self._ready.process == os.getpid()
+        ):  # those of a parent process are the parent's to close
             for connection in connections:
                 connection.close()
 
     def _connection(self) -> sqlite3.Connection:
-        mine: tuple[int, sqlite3.Connection] | None = getattr(self._local, "mine", None)
-        if mine is not None and mine[0] == os.getpid():
+        mine: tuple[_Opened, sqlite3.Connection] | None = getattr(self._local, "mine", None)
+        here = self._found()
+        # What is written to a file that was moved away or deleted, nobody finds again.
+        if mine is not None and (mine[0] == here or (mine[0].process == here.process and mine[1].in_transaction)):
             return mine[1]
         with self._lock:
-            if self._ready != os.getpid():
+            if here.file is None:
                 self._create()
+                here = self._found()
             db = self._connected()
             with contextlib.ExitStack() as unless_good:
                 unless_good.callback(db.close)
-                if self._ready != os.getpid():
+                if self._ready != here:
                     self._prepare(db)
-                    self._all, self._ready = [], os.getpid()
+                    if self._ready is None or self._ready.process != here.process:
+                        self._inherited, self._all = [*self._inherited, *self._all], []
+                    self._ready = here
                 unless_good.pop_all()
             self._all.append(db)
-        self._local.mine = os.getpid(), db
+        self._local.mine = here, db
         return db
+
+    def _found(self) -> _Opened:
+        """This process, and the file that is there now."""
+        try:
+            found = os.stat(self.path)
+        except FileNotFoundError:
+            return _Opened(os.getpid(), None)
+        return _Opened(os.getpid(), (found.st_dev, found.st_ino))
 
     def _create(self) -> None:
         """An empty file that only its owner can read, in a folder that is made if need be."""
@@ -164,6 +190,8 @@ class Database:
             yield
         except sqlite3.Error as reason:
             raise StoreError(self._words(reason)) from None
+        except (UnicodeEncodeError, OverflowError) as reason:  # half a character; a number beyond 64 bits
+            raise StoreError(f"{self.path} cannot hold this: {reason}.") from None
         except OSError as reason:
             raise StoreError(
                 f"{self.path.parent} cannot be used: {reason.strerror or reason}. Set AGENTNB_HOME to a folder that "

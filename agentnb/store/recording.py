@@ -56,7 +56,7 @@ class Recorder:
             case events.MessageChanged():
                 kept = self._kept.get(event.run_id)
                 if kept is not None:
-                    kept.messages -= 1
+                    kept.messages = max(0, kept.messages - 1)
                 self._save()
             case (
                 events.MessageAdded()

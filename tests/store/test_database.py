@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sqlite3
 import threading
@@ -124,3 +125,34 @@ def test_threads_share_a_store(store: Store) -> None:
     for thread in threads:
         thread.join()
     assert len(store.records.all("setting")) == 200
+
+
+def test_a_file_that_was_moved_away_is_not_written_to_any_more(store: Store) -> None:
+    store.sessions.create("before")
+    store.path.rename(store.path.with_name("away.db"))
+    store.sessions.create("after")
+    assert [each.id for each in Store(store.path.parent).sessions.list()] == ["after"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_writes_by_connections_of_its_own(store: Store) -> None:
+    store.sessions.create("parent")
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            store.sessions.create("child")
+            gc.collect()
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(child, 0)[1] == 0
+    store.sessions.create("parent-2")
+    assert {each.id for each in store.sessions.list()} == {"parent", "child", "parent-2"}
+    assert store.database.check() == "ok"
+
+
+def test_what_no_database_holds_is_said_in_one_line(store: Store) -> None:
+    with pytest.raises(StoreError, match=r"cannot hold this") as caught:
+        store.records.put("template", "a\udcff", {})
+    assert "\n" not in str(caught.value)

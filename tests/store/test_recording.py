@@ -68,3 +68,23 @@ async def test_a_session_takes_what_its_last_request_took(store: Store) -> None:
         folder.feed(event)
         recorder.keep(event, folder)
     assert store.sessions.get("s1").tokens == 42
+
+
+async def test_changed_messages_keep_their_places_while_the_store_is_locked(store: Store) -> None:
+    store.sessions.list()
+    recorder, folder = store.recorder(RunHead("r1", "s1")), Folder()
+
+    def take(*stream: events.Event) -> None:
+        for event in stream:
+            folder.feed(event)
+            recorder.keep(event, folder)
+
+    take(events.RunStarted("m", run_id="r1"), events.MessageAdded(user("go"), run_id="r1"))
+    with sqlite3.connect(store.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(3):
+            take(events.MessageAdded(user(f"{number}"), run_id="r1"))
+            take(events.MessageChanged(user(f"{number}, changed"), run_id="r1"))
+        other.rollback()
+    take(events.RunFinished("done", Usage(3, 4), run_id="r1"))
+    assert [message.text for message in store.runs.messages("r1")] == ["go", "0, changed", "1, changed", "2, changed"]
