@@ -61,7 +61,7 @@ class Shelves(Keeping):
     @functools.cached_property
     def templates(self) -> Templates:
         """The prompt templates."""
-        return Templates(self.store.records)
+        return Templates(self.store.records, self.mask)
 
     @functools.cached_property
     def environment(self) -> Environment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -29,10 +29,14 @@ class Edition:
 
 
 class Templates:
-    """The templates of a store. Methods raise UsageError for a name that there is not, or that is none."""
+    """The templates of a store. Methods raise UsageError for a name that there is not, or that is none.
 
-    def __init__(self, records: Records) -> None:
+    `mask` knows the secrets that must not be among them.
+    """
+
+    def __init__(self, records: Records, mask: Callable[[str], str] = lambda text: text) -> None:
         self._records = records
+        self._mask = mask
 
     def create(self, name: str | None = None, content: str = "", *, template_id: str | None = None) -> Template:
         """Keep a new one; `template_id` is another word for its name. Raises UsageError where the name is taken."""
@@ -46,6 +50,11 @@ class Templates:
         if not isinstance(content, str):
             raise UsageError(f"The content of a template is a text, not {type(content).__name__}.")
         words = content.encode("utf-8", "replace").decode()  # no file takes lone surrogates
+        if self._mask(words) != words:
+            raise UsageError(
+                f"A key stands in the template {checked_name(name)!r}, and it was not kept. Put it into a variable, "
+                "and write {{NAME}} in its place."
+            )
         return _template(self._records.put("template", checked_name(name), {"content": words}))
 
     def get(self, name: str, version: int | None = None) -> Template:

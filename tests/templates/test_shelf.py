@@ -8,6 +8,7 @@ import pytest
 
 from agentnb import Template
 from agentnb.errors import PromptError, StoreError, UsageError
+from agentnb.masking import Mask
 from agentnb.store import Store
 from agentnb.templates import Edition, Templates, served
 from agentnb.templates.changes import change, difference
@@ -125,3 +126,11 @@ def test_what_changed_is_said_in_a_few_words_and_lines() -> None:
     assert difference("", many)[-1] == "… and 45 more"
     assert change(many * 50, many * 60) == "6,950 characters became 8,340"
     assert difference(many * 50, many * 60) == []
+
+
+def test_a_key_is_not_kept_in_a_template(tmp_path: Path) -> None:
+    shelf = Templates(Store(tmp_path / "home").records, Mask("sk-proj-7Hq2Zk9TnW4bXv81"))
+    with pytest.raises(UsageError, match="A key stands in the template 'a', and it was not kept") as caught:
+        shelf.create("a", "Call it with sk-proj-7Hq2Zk9TnW4bXv81")
+    assert "sk-proj" not in str(caught.value)
+    assert shelf.names() == []
