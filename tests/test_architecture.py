@@ -29,6 +29,7 @@ errors
 messages
 pixels
 sniff
+locking
 
 events
 

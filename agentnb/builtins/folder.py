@@ -148,7 +148,7 @@ class Folder:
         try:
             yield
         except FileNotFoundError:
-            raise ToolError(f"no file {path!r} in the workspace folder {str(self.root)!r}.{_near(real)}") from None
+            raise ToolError(f"no file {path!r} in the workspace folder {str(self.root)!r}.{near(real)}") from None
         except IsADirectoryError:
             raise ToolError(f"{path!r} is a folder. list_files shows what is in it.") from None
         except NotADirectoryError:
@@ -172,7 +172,8 @@ def _mode(name: str, parent: int | None) -> int | None:
     return stat.S_IMODE(found) if stat.S_ISREG(found) else None
 
 
-def _near(real: Path) -> str:
+def near(real: Path) -> str:
+    """A hint at the file that may have been meant, of those in the same folder."""
     try:
         return nearest(real.name, os.listdir(real.parent))
     except OSError:

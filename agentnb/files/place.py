@@ -10,8 +10,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from agentnb.builtins.folder import Folder
-from agentnb.errors import ToolError, UsageError, nearest
+from agentnb.builtins.folder import Folder, near
+from agentnb.errors import ToolError, UsageError
 
 #: How a file is called while it is brought in.
 UPLOADING = ".uploading-"
@@ -33,7 +33,7 @@ def directory(folder: Folder, path: str) -> Path:
     """A folder of the workspace, every symlink followed. Raises UsageError where there is none."""
     real = resolve(folder, path or ".")
     if not real.is_dir():
-        what = "is no folder" if real.exists() else f"is not in the workspace folder.{_near(real)}"
+        what = "is no folder" if real.exists() else f"is not in the workspace folder.{near(real)}"
         raise UsageError(f"{path[:200]!r} {what}".removesuffix(".") + ("" if what.endswith("?") else "."))
     return real
 
@@ -52,7 +52,7 @@ def entry(folder: Folder, path: str) -> Path:
     if any(each.is_relative_to(real) or real.is_relative_to(each) for each in folder.closed):
         raise UsageError(f"{path[:200]!r} holds what agentnb keeps for itself, keys among it: it stays as it is.")
     if not os.path.lexists(real):
-        raise UsageError(f"There is no {path[:200]!r} in the workspace folder.{_near(real)}")
+        raise UsageError(f"There is no {path[:200]!r} in the workspace folder.{near(real)}")
     return real
 
 
@@ -160,10 +160,3 @@ def reason(error: OSError) -> str:
 def is_full(error: OSError) -> bool:
     """Whether there was no room left."""
     return error.errno in _FULL
-
-
-def _near(real: Path) -> str:
-    try:
-        return nearest(real.name, os.listdir(real.parent))
-    except OSError:
-        return ""

@@ -14,6 +14,7 @@ from pathlib import Path
 import orjson
 
 from agentnb.errors import CredentialError
+from agentnb.locking import try_lock
 from agentnb.messages import JSON
 
 _LOCK_SECONDS, _LOCK_TRIES = 0.02, 250
@@ -70,7 +71,8 @@ def locked(path: Path) -> Iterator[None]:
         ) from None
     try:
         for _ in range(_LOCK_TRIES):
-            if _lock(file):
+            # Where the file system knows no locks: better one lost change than none possible.
+            if try_lock(file):
                 break
             time.sleep(_LOCK_SECONDS)
         else:
@@ -79,29 +81,3 @@ def locked(path: Path) -> Iterator[None]:
     finally:
         # Closing it unlocks it.
         os.close(file)
-
-
-if sys.platform == "win32":
-
-    def _lock(file: int) -> bool:
-        import msvcrt
-
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-
-    def _lock(file: int) -> bool:
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            # Some network file systems know no locks: better one lost change than none possible.
-            return True
-        return True

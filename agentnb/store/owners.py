@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import uuid
 from pathlib import Path
+
+from agentnb.locking import try_lock
 
 
 class Owners:
@@ -25,7 +26,7 @@ class Owners:
                 self.me = uuid.uuid4().hex[:16]
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(self._folder / self.me, os.O_RDWR | os.O_CREAT, 0o600)
-            _lock(self._file)
+            try_lock(self._file)
             self._pid = os.getpid()
         return self.me
 
@@ -38,7 +39,8 @@ class Owners:
         except OSError:
             return False
         try:
-            if not _lock(file):
+            # Where the file system knows no locks, every kernel counts as ended.
+            if not try_lock(file):
                 return True
             with contextlib.suppress(OSError):
                 os.unlink(self._folder / Path(owner).name)
@@ -53,29 +55,3 @@ class Owners:
                 os.unlink(self._folder / self.me)
             os.close(self._file)
         self._file, self._pid = None, 0
-
-
-if sys.platform == "win32":
-
-    def _lock(file: int) -> bool:
-        import msvcrt
-
-        try:
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-
-else:
-
-    def _lock(file: int) -> bool:
-        import fcntl
-
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        except OSError:
-            # Some network file systems know no locks: every kernel counts as ended there.
-            return True
-        return True
