@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 from agentnb.errors import UsageError, nearest
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.key_shapes import with_known_keys
-from agentnb.models.options import Options
+from agentnb.models.options import PRIVATE, Options
 
 if TYPE_CHECKING:
     from agentnb.models.base import Model
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from agentnb.tools.base import Tool
 
 #: Options that may hold what nobody should read; they are not kept.
-PRIVATE = ("headers", "query")
 _NAME = re.compile(r"\w[\w.-]{0,63}")
 #: How others call what we keep, in a file for each agent.
 _OTHER_NAMES = {

@@ -11,11 +11,10 @@ from agentnb.errors import UsageError
 from agentnb.mcp.expansion import is_secret
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.key_shapes import with_known_keys
-from agentnb.models.options import Options
+from agentnb.models.options import PRIVATE, Options
 
 _CREDENTIAL = re.compile(r"\$\{credential:([\w.-]+)\}")
 #: Options that may hold keys, and grants that a file from elsewhere must not bring along.
-_PRIVATE = ("headers", "query")
 _GRANTS = ("alwaysAllow", "autoApprove", "approval")
 _REFERENCE = re.compile(r"\$\{(?:env:)?([A-Za-z_]\w*)[^}]*\}")
 
@@ -44,7 +43,7 @@ class MadeModel:
 
 def model_body(name: str, made: MadeModel, mask: Callable[[str], str]) -> JSONObject:
     """What is kept of a model; headers and query are not. Raises UsageError for what is no JSON, and for a key."""
-    options = {key: value for key, value in (made.options or Options()).given().items() if key not in _PRIVATE}
+    options = {key: value for key, value in (made.options or Options()).given().items() if key not in PRIVATE}
     given: dict[str, object] = {
         "base": made.base,
         "settings": dict(made.settings),

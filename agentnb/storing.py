@@ -13,13 +13,11 @@ from agentnb.store import Store
 from agentnb.store.rescue import count_rows, rescue
 from agentnb.transfer.vaulting import Vaulting
 
-#: Where another program keeps what is imported by default.
-ELSEWHERE = "~/.agents_runtime"
 _WORDS = {
     "path": "say where the file is",
     "check": "look whether the file is sound, and count what is in it",
     "export": "write everything to a new folder, or to a bundle where the name ends in .zip",
-    "import": f"bring in a folder or a bundle; by default {ELSEWHERE}",
+    "import": f"bring in a folder or a bundle; by default {transfer.ELSEWHERE}",
     "rescue": "save what can be read of a damaged file; that one is kept",
 }
 
@@ -57,17 +55,10 @@ def perform(options: argparse.Namespace, environ: Mapping[str, str], say: Callab
                 path = options.path.expanduser()
                 say(str(transfer.export_to(store, path, sessions=options.session, reveal=reveal)))
             case _:
-                say(str(transfer.import_from(store, _source(options.path), vaulting.keep)))
+                say(str(transfer.import_from(store, transfer.source(options.path), vaulting.keep)))
     finally:
         store.close()
     return 0
-
-
-def _source(given: Path | None) -> Path:
-    usual = Path(ELSEWHERE).expanduser()
-    if given is None and not usual.is_dir():
-        raise UsageError(f"Say what to import, a folder or a bundle (.zip): there is no {ELSEWHERE} here.")
-    return (given or usual).expanduser()
 
 
 def _needs_file(store: Store) -> None:

@@ -30,6 +30,7 @@ from agentnb.models.base import Model
 from agentnb.models.meter import Budget
 from agentnb.models.options import Options
 from agentnb.panel import last_line, panel_run
+from agentnb.prompting.plain import plural
 from agentnb.protocol import PanelState, PanelTool
 from agentnb.sandbox.browser import Browser
 from agentnb.sandbox.browser_tools import BrowserTools
@@ -104,8 +105,7 @@ class Workspace(Shelves):
 
     def __repr__(self) -> str:
         tools = ", ".join(self.toolbox.enabled()) or "none"
-        count = len(self.session.turns)
-        turns = f"{self.session.id} ({count} turn{'s' * (count != 1)})"
+        turns = f"{self.session.id} ({plural(len(self.session.turns), 'turn')})"
         return f"agentnb workspace\n  model    {self.model_name}\n  tools    {tools}\n  session  {turns}"
 
     # Runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from agentnb.context.parts import Masking, Part, Source
@@ -16,7 +16,7 @@ from agentnb.tokens import count_tokens
 #: Cells that are looked at, tokens of one cell's code and of what it gave.
 _MOST, _CODE, _OUTPUT = 200, 400, 200
 _OURS = re.compile(
-    r"\s*(?:%%?(?:agent|tool|template|sandbox|mcp)|%(?:model|session|skill|credential|usage|serve|browser|agentnb|agentenv)"
+    r"\s*(?:%%?(?:agent|tool|template|sandbox|mcp)|%(?:model|session|skill|credential|usage|files|browser|agentnb|agentenv)"
     r"|%(?:re)?load_ext\s+agentnb|%unload_ext\s+agentnb)(?!\w)"
 )
 _INSIDE = re.compile(r"^%%agent(?!\w)", re.MULTILINE)
@@ -38,12 +38,11 @@ def source(inputs: Sequence[str], outputs: Mapping[int, object], errors: Mapping
     return partial(_cells, numbers, told)
 
 
-def _cells(numbers: Sequence[int], told: object, room: int) -> Part | None:
-    assert callable(told)
+def _cells(numbers: Sequence[int], told: Callable[[int], str], room: int) -> Part | None:
     left = room - count_tokens(_TITLE) - 20
     kept: list[str] = []
     for number in reversed(numbers[-_MOST:]):
-        text = str(told(number))
+        text = told(number)
         left -= count_tokens(text) + 1
         if left < 0:
             break

@@ -37,11 +37,11 @@ def chosen(asked: str | None, usual: Callable[[], str | None], model: Model) -> 
     Where nothing is set, "minimal", and "none" for the built-in models. Raises UsageError for another word.
     """
     if asked is not None:
-        return Choice(_mode(asked), "asked for by --context")
+        return Choice(mode_named(asked), "asked for by --context")
     if _by_request(model):
         return Choice("none", "its answers are found by their request")
     if (given := usual()) is not None:
-        return Choice(_mode(given), "set by $AGENTNB_CONTEXT, or in config.toml")
+        return Choice(mode_named(given), "set by $AGENTNB_CONTEXT, or in config.toml")
     if _is_built_in(model):
         return Choice(
             "none",
@@ -56,7 +56,8 @@ def budget(mode: Mode, context: int | None) -> int:
     return min((context or _UNKNOWN) // _PART, _MOST[mode])
 
 
-def _mode(word: str) -> Mode:
+def mode_named(word: str) -> Mode:
+    """What `--context` says. Raises UsageError for another word."""
     match word:
         case "none" | "minimal" | "notebook":
             return word

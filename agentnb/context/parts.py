@@ -41,11 +41,11 @@ Source: TypeAlias = Callable[[int], Part | None]
 Masking: TypeAlias = Callable[[str], str]
 
 
-def quoted(title: str, text: str, why: str, room: int, *, tail: float = 0.0) -> Part | None:
+def quoted(title: str, text: str, why: str, room: int) -> Part | None:
     """A text of others as a part of at most `room` tokens: in a fence that it cannot close, with its cut marked."""
     chars = room * CHARS_PER_TOKEN - len(title) - 24
     while room >= _LEAST and chars > 0:
-        short = cut(text, chars, tail=tail)
+        short = cut(text, chars, tail=0.0)
         left_out = "; ".join(cuts_in(short)) if short != text else ""
         part = Part(title, fence(short.strip("\n"), "text"), why, left_out)
         if part.tokens <= room:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 
 from agentnb.exporting.conversation import Conversation
-from agentnb.prompting.plain import plural
+from agentnb.prompting.plain import moment, plural
 from agentnb.render.terminal import one_line
 
 _NAME_CHARS = 60
@@ -23,11 +22,6 @@ def about(conversation: Conversation) -> str:
     begun, ended = moment(session.created), moment(session.updated)
     when = begun if begun == ended else f"{begun} to {ended}"
     return f"{when} · {plural(len(conversation.turns), 'turn')} · session {session.id}"
-
-
-def moment(seconds: float) -> str:
-    """A time since 1970 as this machine's clock showed it, to the minute."""
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
 
 
 def file_name(conversation: Conversation, suffix: str) -> str:

@@ -16,6 +16,8 @@ from agentnb.errors import UsageError, nearest
 from agentnb.messages import JSON
 
 EFFORTS = ("minimal", "low", "medium", "high", "xhigh", "max")
+#: What may hold a key: no store and no file keeps it.
+PRIVATE = ("headers", "query")
 #: "off", "on" (as much as the model likes), an effort, or a budget in tokens.
 Thinking: TypeAlias = int | Literal["off", "on", "minimal", "low", "medium", "high", "xhigh", "max"]
 
@@ -69,6 +71,11 @@ class Options:
             if value is not None and value != {}:
                 out[each.name] = value
         return out
+
+    def kept(self) -> dict[str, JSON]:
+        """What of them may be kept, as JSON: not `PRIVATE`; what is no JSON is its words."""
+        kept = {name: value for name, value in self.given().items() if name not in PRIVATE}
+        return json.loads(json.dumps(kept, default=str))  # type: ignore[no-any-return]  # it is what it was
 
     def over(self, other: Options) -> Options:
         """These options, and the other's where these say nothing; `body`, `headers` and `query` are joined."""

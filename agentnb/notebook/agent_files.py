@@ -13,6 +13,7 @@ from agentnb.errors import AgentnbError, UsageError
 from agentnb.kept_settings import server_body
 from agentnb.messages import JSONObject
 from agentnb.notebook import tool_shelf
+from agentnb.notebook.export_file import write
 from agentnb.render.terminal import clean, one_line, visible
 from agentnb.tools.definitions import ToolConfig
 from agentnb.workspace import Workspace
@@ -29,13 +30,7 @@ def export(workspace: Workspace, saved: SavedAgent, file: str) -> str:
     templates = {name: kept.get(name).content for name in named if name in kept.names()}
     notes += [f"There is no template {name!r}, so it is not in the file." for name in named if name not in templates]
     value = format_file(saved, templates=templates, tools=tools, servers=servers)
-    try:
-        text = json.dumps(workspace.mask.deep(value), indent=2, ensure_ascii=False)
-        path.write_text(text + "\n", "utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be written: {error.strerror}. Name another: %agent export NAME FILE.json"
-        ) from None
+    write(path, json.dumps(workspace.mask.deep(value), indent=2, ensure_ascii=False) + "\n")
     held = ", ".join([*(each.name for each, _ in tools), *servers, *templates])
     head = f"{saved.name}{f', with {held},' if held else ''} is in {path}. Elsewhere: %agent import {path.name}"
     return "\n".join([head, *notes])

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from agentnb.agents import PRIVATE, SavedAgent, checked_name, problems
-from agentnb.errors import UsageError, nearest
+from agentnb.agents import SavedAgent, checked_name, problems
+from agentnb.context.choosing import mode_named
+from agentnb.errors import UsageError
 from agentnb.messages import JSON
-from agentnb.models.options import Options
+from agentnb.models.options import PRIVATE
 from agentnb.notebook import agent_files, casting, orders
-from agentnb.notebook.cell import kept_options
 from agentnb.notebook.options import Option, Parsed, parse, usage
 from agentnb.notebook.tables import Table
 from agentnb.render.terminal import clean, one_line
 from agentnb.workspace import Workspace
 
-VERBS = ("save", "use", "show", "rm", "rename", "export", "import")
 #: Options of a cell that an agent keeps.
 _KEPT = (
     *("model", "tool", "no-tools", "skill", "system", "template", "system-template", "context", "approve"),
@@ -63,7 +62,7 @@ def wanted(line: str, body: str | None) -> tuple[str, tuple[str, ...]] | None:
     for verb, pattern in _PATTERNS.items():
         if found := pattern.fullmatch(line):
             return verb, tuple(each or "" for each in found.groups() if each is not None)
-    if (verb := line.strip()) in VERBS:
+    if (verb := line.strip()) in _FORMS:
         return verb, ()
     return None
 
@@ -123,7 +122,7 @@ def save(workspace: Workspace, name: str, line: str) -> str:
     before = workspace.agents.find(name)
     kept = workspace.agents.save(made(workspace, name, options))
     lines = [f"{name} is {'saved anew' if before else 'saved'}: {_summary(kept)}. Use it: %%agent --as {name}"]
-    if {"headers", "query"} & set(workspace.options.given()) or _private(options):
+    if set(PRIVATE) & {*workspace.options.given(), *orders.model_options(options).given()}:
         lines.append("Headers and query are not kept: they may hold keys.")
     return "\n".join([*lines, *problems(kept, workspace.around())])
 
@@ -139,7 +138,7 @@ def made(workspace: Workspace, name: str, options: Parsed) -> SavedAgent:
         generation = generation.over(workspace.options)
     if options.has("system") and options.has("system-template"):
         raise UsageError("--system and --system-template contradict each other. Leave one out.")
-    rounds, cost = options.whole("max-rounds"), options.one("max-cost")
+    rounds, cost, context = options.whole("max-rounds"), options.one("max-cost"), options.one("context")
     return SavedAgent(
         name,
         own_model or (chosen.name if chosen else workspace.model_name),
@@ -152,11 +151,11 @@ def made(workspace: Workspace, name: str, options: Parsed) -> SavedAgent:
         arguments=dict(map(_argument, options.pairs.get("template", ()))),
         system_template=options.one("system-template"),
         system_arguments=dict(map(_argument, options.pairs.get("system-template", ()))),
-        options=_plain(generation),
-        approve=_approve(options.one("approve")),
+        options=generation.kept(),
+        approve=orders.approval(options.one("approve")),
         max_rounds=rounds,
         max_cost=None if cost is None else orders.amount(cost, "--max-cost"),
-        context=_context(options.one("context")),
+        context=None if context is None else mode_named(context),
         description=options.one("description"),
     )
 
@@ -182,33 +181,12 @@ def _skills(workspace: Workspace, options: Parsed) -> tuple[str, ...]:
     return tuple(each.name for each in listed if each.enabled and each.toolset == workspace.skills.name)
 
 
-def _private(options: Parsed) -> bool:
-    return any(name in orders.model_options(options).given() for name in PRIVATE)
-
-
-def _plain(options: Options) -> dict[str, JSON]:
-    return kept_options(options)
-
-
 def _argument(pair: str) -> tuple[str, JSON]:
     """A `key=value` of a template; an expression and a variable are evaluated where the agent is used."""
     key, _, words = pair.partition("=")
     if words.startswith("@") and words[1:].isidentifier():
         return key, f"{{{{{words[1:]}}}}}"
     return key, words if words.startswith("{{") else casting.read_words(pair)
-
-
-def _approve(word: str | None) -> str | None:
-    if word is not None and word not in orders.APPROVE:
-        raise UsageError(f"--approve {word!r} is not known.{nearest(word, orders.APPROVE)} It is ask, auto or never.")
-    return word
-
-
-def _context(word: str | None) -> str | None:
-    if word is not None and word not in orders.CONTEXTS:
-        known = ", ".join(orders.CONTEXTS)
-        raise UsageError(f"--context {word!r} is not known.{nearest(word, orders.CONTEXTS)} It is one of {known}.")
-    return word
 
 
 def use(workspace: Workspace, name: str | None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -27,9 +26,6 @@ from agentnb.workspace import Workspace
 
 #: Makes the asker of a cell that is attended by this.
 Asking: TypeAlias = Callable[[Foreground], NotebookAsker]
-
-#: What the file of a paused run does not keep: it may be a secret.
-_PRIVATE = ("headers", "query")
 
 
 class Shown(Protocol):
@@ -71,8 +67,8 @@ class Attended:
         self._asker = asker
         self._line = line
         self._replaces = replaces
-        self._notebook = config.notebook(workspace.environ, workspace.namespace)
-        self._paused = PausedRuns(config.home(workspace.environ) / "paused")
+        self._notebook = workspace.notebook
+        self._paused = paused_runs(workspace)
 
     @property
     def provenance(self) -> render.Provenance | None:
@@ -153,7 +149,6 @@ class Attended:
 
     def _as_paused(self, run_id: str, so_far: Transcript) -> PausedRun:
         agent, mask = self.agent, self._workspace.mask
-        options = {name: value for name, value in agent.options.given().items() if name not in _PRIVATE}
         tools = (*agent.tools, *(tool.name for toolset in agent.toolsets for tool in toolset.known()))
         paused = PausedRun(
             run_id,
@@ -168,7 +163,7 @@ class Attended:
             system=agent.system,
             tools=tools,
             asked=tuple(c.name for m in so_far.messages for c in m.calls if so_far.tools[c.id].status == "asked"),
-            options=json.loads(json.dumps(options, default=str)),
+            options=agent.options.kept(),
             session=self.session.id if self.session else None,
         )
         masked: JSON = mask.deep(codec.dump(paused))
@@ -206,6 +201,11 @@ class Attended:
             self._workspace.seen(session)
         if (condenser := self._workspace.condenser).model:
             Job(self._workspace.background, lambda: condenser.tend(session)).start()
+
+
+def paused_runs(workspace: Workspace) -> PausedRuns:
+    """Where this person's paused runs are kept."""
+    return PausedRuns(config.home(workspace.environ) / "paused")
 
 
 def _before(history: tuple[Message, ...]) -> tuple[Message, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from agentnb import config
 from agentnb.agent import Agent
 from agentnb.bridge import Foreground, going
 from agentnb.context import choosing
@@ -58,7 +57,7 @@ def _around(workspace: Workspace, agent: Agent, extra: Mapping[str, object]) -> 
 
 def _notebook(workspace: Workspace) -> Path | None:
     """The notebook's file, where it is known and there."""
-    named = config.notebook(workspace.environ, workspace.namespace)
+    named = workspace.notebook
     try:
         return Path(named).absolute() if named and Path(named).is_file() else None
     except (OSError, ValueError):  # a folder that may not be looked into, a name with NUL

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from agentnb.agents import Around, SavedAgent, problems
+from agentnb.agents import SavedAgent, problems
 from agentnb.errors import UsageError
 from agentnb.messages import JSON
 from agentnb.notebook.options import Parsed
@@ -35,8 +35,8 @@ def cast(workspace: Workspace, order: Order) -> Order:
         return order
     saved = _left(workspace.agents.get(name), order.options)
     workspace.bring(saved.tools or ())
-    around = workspace.around()
-    missing = problems(saved, Around(around.tools, around.sources, around.skills, around.templates, around.model))
+    # A key that is missing is no matter here: the request itself says so.
+    missing = problems(saved, replace(workspace.around(), key=lambda _: ""))
     if missing:
         raise UsageError(f"The agent {name!r} lacks something here. {' '.join(missing)} Nothing was sent.")
     written, given = as_options(saved), order.options

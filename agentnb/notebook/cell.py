@@ -15,8 +15,7 @@ from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.bridge import Foreground
 from agentnb.errors import PromptError, UsageError
 from agentnb.files.references import referenced
-from agentnb.messages import JSON, Content, Message
-from agentnb.models.options import Options
+from agentnb.messages import Content, Message
 from agentnb.notebook.attended import Asking, Attended
 from agentnb.notebook.briefing import brief
 from agentnb.notebook.options import Parsed
@@ -140,7 +139,7 @@ class CellRun(Attended):
         return render.Provenance(
             said.text,
             self.filled.variables,
-            kept_options(self.agent.options),
+            self.agent.options.kept(),
             system=self._system,
             context=self._context,
             tools=tool_names(self.agent),
@@ -169,12 +168,6 @@ def _cast(workspace: Workspace, order: Order) -> Order:
 def tool_names(agent: Agent) -> tuple[str, ...]:
     """What an agent has to offer, as far as it is known before it runs."""
     return tuple(dict.fromkeys((*agent.tools, *(tool.name for each in agent.toolsets for tool in each.known()))))
-
-
-def kept_options(options: Options) -> dict[str, JSON]:
-    """What the notebook file keeps; headers and query may hold what it must not."""
-    kept = {name: value for name, value in options.given().items() if name not in ("headers", "query")}
-    return json.loads(json.dumps(kept, default=str))  # type: ignore[no-any-return]  # it is what it was
 
 
 def _media(options: Parsed, names: Mapping[str, object]) -> Iterator[Content]:

@@ -33,7 +33,6 @@ from agentnb.workspace import Workspace
 _MAGIC = re.compile(
     r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%agentenv|%files|%browser|%%?sandbox|%mcp|%skill|%%?template|%session)(?=\s|$)"
 )
-_SETTINGS = model_magics.ADD_OPTIONS[: -len(model_magics.MODEL_OPTIONS)]
 #: Options that take one of a few words.
 _FIXED: dict[str, Sequence[str]] = {
     "-f": orders.FORMATS,

@@ -18,6 +18,7 @@ from agentnb.models.key_shapes import known_keys
 from agentnb.notebook import show
 from agentnb.notebook.options import Option, usage
 from agentnb.notebook.tables import Table
+from agentnb.prompting.plain import plural
 from agentnb.workspace import Workspace
 
 VERBS = ("list", "set", "rm", "detect")
@@ -160,8 +161,7 @@ def reads(workspace: Workspace, path: str) -> Table:
         for name, places in found.by_name().items()
     )
     missing = [row[0] for row in rows if row[1].startswith("missing")]
-    count = f"{found.files:,} file{'s' * (found.files != 1)} with code looked at"
-    notes = [f"{count}, and {len(rows):,} variable{'s' * (len(rows) != 1)} found."]
+    notes = [f"{plural(found.files, 'file')} with code looked at, and {plural(len(rows), 'variable')} found."]
     if missing:
         secret = next((name for name in missing if is_secret_name(name)), None)
         notes.append(f"Set one: %agentenv set {f'{secret} --secret' if secret else f'{missing[0]}=VALUE'}")

@@ -31,7 +31,7 @@ def exported(workspace: Workspace, session_id: str, file: str | None, *, replace
     path = _path(file or SUFFIXES[0], conversation)
     if path.exists() and not replace:
         raise UsageError(f"There is a {str(path)!r} already. Name another file, or add --replace.")
-    _write(path, exporting.FORMS[path.suffix.lower()](conversation))
+    write(path, exporting.FORMS[path.suffix.lower()](conversation))
     return path, len(conversation.turns)
 
 
@@ -54,7 +54,8 @@ def _path(file: str, conversation: exporting.Conversation) -> Path:
     return path
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Put a text in the place of a file, whole or not at all. Raises UsageError where that cannot be."""
     # Beside it first: a full disk leaves what was there.
     part = path.with_name(f".{path.name[:100]}.{uuid.uuid4().hex[:8]}.part")
     try:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import re
-import shlex
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,11 +22,11 @@ from agentnb.files.trash import DAYS, MOST_BYTES, Trash
 from agentnb.files.upload import Uploads
 from agentnb.notebook import show
 from agentnb.notebook.display import IPythonPublisher, default_mode
-from agentnb.notebook.options import Option
+from agentnb.notebook.options import Option, shell_words
 from agentnb.notebook.tables import Table
 from agentnb.notebook.upload_widget import UploadDesk, UploadWidget
-from agentnb.prompting.plain import size
-from agentnb.render.terminal import clean, one_line
+from agentnb.prompting.plain import moment, size
+from agentnb.render.terminal import one_line
 from agentnb.workspace import Workspace
 
 VERBS = ("list", "tree", "search", "rename", "copy", "move", "mkdir", "rm", "undo", "trash", "upload")
@@ -92,7 +90,7 @@ class FilesMagics(Magics):
         if verb == "search":
             self._search(rest, options)
         else:
-            self._do(verb, [os.path.expanduser(word) for word in _words(rest)], options)
+            self._do(verb, [os.path.expanduser(word) for word in shell_words(rest)], options)
 
     def _do(self, verb: str, words: Sequence[str], options: dict[str, str]) -> None:
         if verb in ("list", "tree", "upload") and any(word.startswith("--") for word in words):
@@ -149,7 +147,8 @@ class FilesMagics(Magics):
         note += f" More: --page {int(page) + 1}" if found.has_more else ""
         none = "" if options or path else _NONE
         rows = tuple(
-            (_name(each), "" if each.is_dir else size(each.size), _when(each), _kind(each)) for each in found.files
+            (_name(each), "" if each.is_dir else size(each.size), moment(each.modified / 1000), _kind(each))
+            for each in found.files
         )
         show.table(
             Table(
@@ -172,7 +171,7 @@ class FilesMagics(Magics):
         self.changes.trash.prune()
         found = self.changes.trash.list(self._folder.root)
         rows = tuple(
-            (each.id.rpartition("-")[2], self._was(each.path), size(each.size), _date(each.deleted)) for each in found
+            (each.id.rpartition("-")[2], self._was(each.path), size(each.size), moment(each.deleted)) for each in found
         )
         kept = f"Kept {DAYS:g} days, or until the trash has {MOST_BYTES / 1e9:g} GB. %files undo ID brings one back."
         note = kept if rows else "The trash has nothing of this folder."
@@ -196,15 +195,7 @@ class FilesMagics(Magics):
         publisher.show(widget.bundle, {}, display_id=f"agentnb-upload-{uuid.uuid4().hex[:12]}", update=False)
 
     def _say(self, words: str) -> None:
-        # Names of files are anybody's words: nothing in them may drive a terminal.
-        show.text(self.workspace.mask(clean(words)))
-
-
-def _words(line: str) -> Sequence[str]:
-    try:
-        return shlex.split(line, posix=os.name != "nt")
-    except ValueError:
-        raise UsageError("A quote in this line is never closed. Close it, or leave it out.") from None
+        show.foreign(words, self.workspace.mask)
 
 
 def _usage(verb: str) -> str:
@@ -236,17 +227,6 @@ def _kind(file: FileEntry) -> str:
         "text": file.is_text,
     }
     return next((kind for kind, is_it in kinds.items() if is_it), "")
-
-
-def _when(file: FileEntry) -> str:
-    return _date(file.modified / 1000)
-
-
-def _date(seconds: float) -> str:
-    try:
-        return datetime.datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-    except (OverflowError, OSError, ValueError):
-        return "–"
 
 
 def suggest(workspace: Workspace, earlier: Sequence[str], word: str) -> Sequence[str]:

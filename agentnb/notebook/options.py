@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -137,6 +139,14 @@ def _code(line: str, begin: int) -> tuple[list[str], int]:
     if depth:
         raise UsageError(f"A bracket in {line[begin:].strip()[:60]!r} is never closed. Close it, or quote it all.")
     return values, at
+
+
+def shell_words(line: str) -> list[str]:
+    """The words of a line, apart as a shell has them. Raises UsageError for a quote that is never closed."""
+    try:
+        return shlex.split(line, posix=os.name != "nt")
+    except ValueError:
+        raise UsageError("A quote in this line is never closed. Close it, or leave it out.") from None
 
 
 def usage(magic: str, synopsis: str, options: Sequence[Option]) -> str:

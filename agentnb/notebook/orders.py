@@ -82,9 +82,7 @@ def read(line: str, body: str | None) -> Order:
         raise UsageError(
             f"--format {shown!r} is not known.{nearest(shown, FORMATS)} It is one of {', '.join(FORMATS)}."
         )
-    approve = options.one("approve")
-    if approve and approve not in APPROVE:
-        raise UsageError(f"--approve {approve!r} is not known.{nearest(approve, APPROVE)} It is ask, auto or never.")
+    approval(options.one("approve"))
     head = written if body is not None else written.removesuffix(prompt)
     return Order(options, prompt, tuple(variables), head.strip())
 
@@ -99,6 +97,7 @@ _VERBS = """
 %agent resume [ID]    go on with the last run of this notebook that was left while it asked you, or with that of an id
 %agent resume list    those of all notebooks
 %agent replay [CELL]  a run of this notebook's file once more (-m: on another model), and what differs; see --help
+%agent undo           take back what the newest call of a built-in tool changed: variables, or a file
 %agent inspect        what would go to the model now, and why
 %agent list           the saved agents, and the runs in the background with how far they are
 %agent wait [ID|all]  until they have ended, with their functions run meanwhile
@@ -116,6 +115,13 @@ def _variable(name: str, where: str) -> str:
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UsageError(f"{where} takes the name of a variable, not {name!r}.")
     return name
+
+
+def approval(word: str | None) -> str | None:
+    """What `--approve` says. Raises UsageError for another word."""
+    if word is not None and word not in APPROVE:
+        raise UsageError(f"--approve {word!r} is not known.{nearest(word, APPROVE)} It is ask, auto or never.")
+    return word
 
 
 def template_used(line: str) -> str | None:

@@ -19,10 +19,10 @@ from agentnb.errors import PromptError, StoreError, UsageError
 from agentnb.files.references import referenced
 from agentnb.messages import Content, JSONObject, Message
 from agentnb.models.base import Model
-from agentnb.models.options import Options
+from agentnb.models.options import PRIVATE, Options
 from agentnb.notebook.attended import Asking, Attended
 from agentnb.notebook.briefing import brief
-from agentnb.notebook.cell import kept_options, tool_names
+from agentnb.notebook.cell import tool_names
 from agentnb.notebook.harmless import is_plain, refers_outside
 from agentnb.notebook.options import Option, parse, usage
 from agentnb.notebook.orders import Order, model_options, read
@@ -48,8 +48,6 @@ OPTIONS = (
     Option("help", "this text", "h", kind="flag"),
 )
 _LINE = re.compile(r"\s*replay(?:\s+(\[\d{1,9}\]|[A-Za-z0-9_][A-Za-z0-9_-]{0,63}))?(\s+-.*|\s*)", re.DOTALL)
-#: What no record of ours has.
-_PRIVATE = ("headers", "query")
 _RUN_ID = re.compile(r"[0-9a-f]{6,32}")
 _USUAL = "%agent replay [CELL] [-m MODEL] [--file OTHER.ipynb]"
 _HELP = "[CELL|RUN|list]      a run of the notebook's file once more; without a word, the last one above"
@@ -152,7 +150,7 @@ class ReplayedRun(Attended):
         return render.Provenance(
             self.before.head,
             dict(self._variables),
-            kept_options(self.agent.options),
+            self.agent.options.kept(),
             system=self.before.system,
             context=self.context.choice.mode,
             tools=tool_names(self.agent),
@@ -234,7 +232,7 @@ class ReplayedRun(Attended):
 
     def _options(self, model: Model) -> Options:
         """Those of the run; what is in the words of one provider is not for another."""
-        params = {name: value for name, value in (self.before.params or {}).items() if name not in _PRIVATE}
+        params = {name: value for name, value in (self.before.params or {}).items() if name not in PRIVATE}
         if params.get("body") and model.name.partition(":")[0] != self.before.model.partition(":")[0]:
             params.pop("body")
             self.notes.append("What the run sent in its provider's own words is left out.")

@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from agentnb import config
 from agentnb.bridge import Foreground
 from agentnb.conversation import unanswered
 from agentnb.errors import UsageError, nearest
 from agentnb.models.options import Options
-from agentnb.notebook.attended import Asking, Attended
+from agentnb.notebook.attended import Asking, Attended, paused_runs
 from agentnb.notebook.casting import cast
 from agentnb.notebook.cell import CellRun, schema_of
 from agentnb.notebook.orders import Order, model_options, read
 from agentnb.notebook.templated import Wording
-from agentnb.paused import PausedRun, PausedRuns
+from agentnb.paused import PausedRun
 from agentnb.prompting import Filled
+from agentnb.prompting.plain import moment
 from agentnb.render.terminal import one_line
 from agentnb.session import Session
 from agentnb.tools.base import traits
@@ -37,17 +36,12 @@ def wanted(line: str, body: str | None) -> str | None:
     return (found[1] or "") if found else None
 
 
-def paused_runs(workspace: Workspace) -> PausedRuns:
-    """Where this person's paused runs are kept."""
-    return PausedRuns(config.home(workspace.environ) / "paused")
-
-
 def listing(workspace: Workspace) -> str:
     """The paused runs, one a line, and what is wrong with those that cannot be read."""
     problems: list[str] = []
     runs = paused_runs(workspace).list(problems.append)
     lines = [
-        f"{run.id[:8]}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(run.when))}  {run.notebook or '(no notebook)'}"
+        f"{run.id[:8]}  {moment(run.when)}  {run.notebook or '(no notebook)'}"
         f"  {_waits_for(run)}: {one_line(run.prompt, 60)}"
         for run in runs
     ]
@@ -119,9 +113,8 @@ def _ask_again(workspace: Workspace, name: str) -> None:
 
 
 def _newest(workspace: Workspace, say: Callable[[str], object]) -> PausedRun:
-    here = config.notebook(workspace.environ, workspace.namespace)
     runs: Sequence[PausedRun] = paused_runs(workspace).list(say)
-    found = next((run for run in runs if run.notebook == here), None)
+    found = next((run for run in runs if run.notebook == workspace.notebook), None)
     if found is None:
         others = " %agent resume list shows those of others." if runs else ""
         raise UsageError(f"No run of this notebook waits for an answer.{others}")

@@ -7,9 +7,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
-from agentnb.exporting import moment
 from agentnb.notebook.tables import Table
-from agentnb.prompting.plain import plural, size
+from agentnb.prompting.plain import moment, plural, size
 from agentnb.store.finding import BEGIN, END, Artifact, Found
 from agentnb.store.memory import MemoryEntry
 from agentnb.store.sessions import SessionInfo, Status

@@ -28,6 +28,7 @@ from agentnb.models.estimate import estimate
 from agentnb.notebook.tables import Table
 from agentnb.notebook.told import context_lines
 from agentnb.render import calls
+from agentnb.render.terminal import clean
 
 if TYPE_CHECKING:
     from agentnb.notebook.cell import CellRun
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 def text(words: str) -> None:
     """Print."""
     print(words)  # noqa: T201  # what a magic says belongs in its cell
+
+
+def foreign(words: str, mask: Callable[[str], str]) -> None:
+    """Print what has words of somebody else in it: without secrets, and without what would drive a terminal."""
+    text(mask(clean(words)))
 
 
 def text_in_place(words: str) -> None:

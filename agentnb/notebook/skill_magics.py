@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +10,8 @@ from IPython.core.magic import Magics, line_magic, magics_class, no_var_expand
 
 from agentnb.errors import UsageError, nearest
 from agentnb.notebook import show
+from agentnb.notebook.options import shell_words
 from agentnb.notebook.tables import Table
-from agentnb.render.terminal import clean
 from agentnb.skills.parse import find
 from agentnb.skills.shelf import Loaded, places
 from agentnb.skills.skill import Skill, bundled
@@ -59,7 +57,7 @@ class SkillMagics(Magics):
     @line_magic
     def skill(self, line: str) -> None:
         """List, load, show, forget, begin and check skills."""
-        words = _words(line)
+        words = shell_words(line)
         if {"--help", "-h"} & set(words[:2]):
             show.text(_HELP)
         elif words in ([], ["list"]):
@@ -111,15 +109,7 @@ class SkillMagics(Magics):
         self._say("\n".join([*lines, *(f"✗ {reason}" for reason in found.skipped)]))
 
     def _say(self, words: str) -> None:
-        # A skill's words are somebody else's: nothing in them may drive a terminal.
-        show.text(self.workspace.mask(clean(words)))
-
-
-def _words(line: str) -> Sequence[str]:
-    try:
-        return shlex.split(line, posix=os.name != "nt")
-    except ValueError:
-        raise UsageError("A quote in this line is never closed. Close it, or leave it out.") from None
+        show.foreign(words, self.workspace.mask)
 
 
 def skills(workspace: Workspace) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -15,8 +14,9 @@ from agentnb.notebook.options import Option, parse
 from agentnb.notebook.orders import template_used
 from agentnb.notebook.tables import Table
 from agentnb.notebook.template_form import example, show_form
+from agentnb.prompting.plain import moment
 from agentnb.prompting.template import NOTHING_SENT
-from agentnb.render.terminal import clean, one_line
+from agentnb.render.terminal import one_line
 from agentnb.templates import Template, Templates, checked_name
 from agentnb.templates.changes import change, difference
 from agentnb.workspace import Workspace
@@ -118,8 +118,7 @@ class TemplateMagics(Magics):
                 raise UsageError(f"%template {verb} needs {what}, and nothing else. See %template --help")
 
     def _say(self, words: str) -> None:
-        # The words of a template may be somebody else's: nothing in them may drive a terminal.
-        show.text(self.workspace.mask(clean(words)))
+        show.foreign(words, self.workspace.mask)
 
 
 def templates(shelf: Templates) -> Table:
@@ -170,9 +169,8 @@ def _history(shelf: Templates, name: str) -> Sequence[str]:
     lines: list[str] = []
     before: str | None = None
     for each in shelf.history(name):
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.created))
         what = "removed" if each.content is None else change(before, each.content)
-        lines.append(f"version {each.version} · {when} · {what}")
+        lines.append(f"version {each.version} · {moment(each.created)} · {what}")
         if each.content is not None and before is not None:
             lines += [f"  {line}" for line in difference(before, each.content)]
         before = each.content

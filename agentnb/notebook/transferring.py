@@ -54,10 +54,7 @@ def perform(workspace: Workspace, line: str) -> str | None:
 def _imported(workspace: Workspace, path: Path | None, vaulting: Vaulting) -> Report:
     from agentnb import transfer
 
-    usual = Path("~/.agents_runtime").expanduser()
-    if path is None and not usual.is_dir():
-        raise UsageError("Say what to import, a folder or a bundle (.zip): %agentnb import PATH")
-    report = transfer.import_from(workspace.store, path or usual, vaulting.keep)
+    report = transfer.import_from(workspace.store, transfer.source(path), vaulting.keep)
     workspace.look_for_kept_models()
     return report
 

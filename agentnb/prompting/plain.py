@@ -6,6 +6,7 @@ import datetime
 import enum
 import math
 import os
+import time
 from collections.abc import Iterator
 
 from agentnb.prompting.budget import one_line
@@ -43,6 +44,14 @@ def size(count: int) -> str:
     if count < 1000:
         return plural(count, "byte")
     return f"{count / 1000:,.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:,.1f} MB"
+
+
+def moment(seconds: float) -> str:
+    """A time since 1970 as this machine's clock showed it, to the minute: `2026-11-28 06:20`; "–" for what is none."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(seconds))
+    except (OverflowError, OSError, ValueError):
+        return "–"
 
 
 def number(value: object) -> str:

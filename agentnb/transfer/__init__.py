@@ -5,13 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from agentnb.errors import UsageError
 from agentnb.store import Store
 from agentnb.transfer.bundle import export_bundle, import_bundle, looks_packed
 from agentnb.transfer.report import Report
 from agentnb.transfer.runtime_dir import export_directory, import_directory, known_sessions
 from agentnb.transfer.secrets import KeepSecret, Reveal
 
-__all__ = ["KeepSecret", "Report", "Reveal", "export_to", "import_from"]
+__all__ = ["ELSEWHERE", "KeepSecret", "Report", "Reveal", "export_to", "import_from", "source"]
+
+
+#: Where another program keeps what is imported by default.
+ELSEWHERE = "~/.agents_runtime"
+
+
+def source(named: Path | None) -> Path:
+    """What is brought in: what a person named, else the usual folder. Raises UsageError where that is not there."""
+    usual = Path(ELSEWHERE).expanduser()
+    if named is None and not usual.is_dir():
+        raise UsageError(f"Say what to import, a folder or a bundle (.zip): there is no {ELSEWHERE} here.")
+    return (named or usual).expanduser()
 
 
 def import_from(store: Store, path: Path, keep_secret: KeepSecret | None = None) -> Report:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 import pytest
 
 from agentnb.errors import UsageError
+from agentnb.notebook import env_magics, files_magics, orders, session_orders, template_magics
 from agentnb.notebook.options import Option, parse, usage
+from tests.notebook.conftest import Notebook
 
 OPTIONS = (
     Option("model", "the model", "m", value="NAME"),
@@ -94,3 +99,18 @@ def test_one_value_of_code_ends_at_a_space_outside_of_brackets(line: str, value:
 def test_a_bracket_that_is_never_closed_is_named() -> None:
     with pytest.raises(UsageError, match="A bracket in 'list\\[City' is never closed"):
         parse("--schema list[City", (Option("schema", "", code=True),), "%m")
+
+
+@pytest.mark.parametrize(
+    ("line", "verbs"),
+    [
+        ("%agent --help", orders.VERBS),
+        ("%session --help", session_orders.VERBS),
+        ("%template --help", template_magics.VERBS),
+        ("%files --help", files_magics.VERBS),
+        ("%agentenv --help", env_magics.VERBS),
+    ],
+)
+def test_a_help_names_every_verb(notebook: Notebook, line: str, verbs: Sequence[str]) -> None:
+    said = notebook.says(line)
+    assert [verb for verb in verbs if not re.search(rf"(^%\w+ \[?|[;,] ){verb}\b", said, re.MULTILINE)] == []

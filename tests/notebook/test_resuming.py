@@ -6,7 +6,8 @@ import pytest
 
 from agentnb import FakeModel, messages
 from agentnb.messages import Message, ToolCall
-from agentnb.notebook.resuming import paused_runs, wanted
+from agentnb.notebook.attended import paused_runs
+from agentnb.notebook.resuming import wanted
 from agentnb.paused import PausedRun
 from tests.notebook.conftest import Notebook
 

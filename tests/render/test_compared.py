@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from agentnb.messages import Usage
 from agentnb.render.compared import Side, comparison
 from tests.render.samples import HOSTILE
@@ -68,6 +70,7 @@ def test_it_is_styled_without_what_a_sanitizer_drops() -> None:
     assert "class=" not in html
 
 
+@pytest.mark.timeout(20)
 def test_long_and_odd_answers_take_no_time() -> None:
     shown("a " * 100_000, "b a " * 100_000)
     shown(" ".join(map(str, range(50_000))), " ".join(map(str, range(50_000, 0, -1))))
