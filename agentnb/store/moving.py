@@ -15,14 +15,14 @@ from agentnb.store.bodies import keep_blob
 from agentnb.store.database import Database
 from agentnb.store.memory import MemoryEntry, Summary
 from agentnb.store.moved import Arrived, MovedArtifact, MovedRun, MovedSession, MovedTurn, Said
-from agentnb.store.runs import Runs
+from agentnb.store.runs import Runs, StoredRun
 
 #: Characters that are left of an id to which something is added.
 _ID_CHARS = 60
 
 
 class Moving:
-    """Takes sessions out whole and puts them in. What comes in is written without secrets, by `mask`."""
+    """Takes sessions out whole and puts them in, both without secrets, by `mask`: one may have become known since."""
 
     def __init__(self, database: Database, runs: Runs, mask: Callable[[str], str]) -> None:
         self._database = database
@@ -63,10 +63,11 @@ class Moving:
             ).fetchall()
         return replace(
             MovedSession(*row),
+            title=self._mask(row[1]),
             turns=tuple(MovedTurn(*each) for each in turns),
             runs=tuple(self._all_runs([each[0] for each in turns])),
-            summaries=tuple(Summary(*each) for each in summaries),
-            memories=tuple(MemoryEntry(*each) for each in memories),
+            summaries=tuple(Summary(at, upto, self._mask(text), when) for at, upto, text, when in summaries),
+            memories=tuple(MemoryEntry(kind, self._mask(text), *rest) for kind, text, *rest in memories),
             artifacts=tuple(MovedArtifact(*each) for each in artifacts),
         )
 
@@ -132,7 +133,7 @@ class Moving:
             if run is None or run.head.id in seen:
                 continue
             seen.add(run.head.id)
-            yield MovedRun(run, self._said(run.head.id))
+            yield MovedRun(self._hidden(run), self._said(run.head.id))
             pending += [each.head.id for each in self._runs.within(run.head.id)]
 
     def _said(self, run: str) -> tuple[Said, ...]:
@@ -143,7 +144,16 @@ class Moving:
         messages = self._runs.messages(run)
         # What is still being said has no time of its own yet.
         times += [times[-1] if times else time.time()] * (len(messages) - len(times))
-        return tuple(map(Said, messages, times))
+        return tuple(map(Said, (mask_message(each, self._mask) for each in messages), times))
+
+    def _hidden(self, run: StoredRun) -> StoredRun:
+        head = run.head
+        variables, options, calls = (
+            json.loads(self._runs.as_kept(each))
+            for each in (dict(head.variables), dict(head.options), [dict(call) for call in run.calls])
+        )
+        head = replace(head, prompt=self._mask(head.prompt), variables=variables, options=options)
+        return replace(run, head=head, calls=calls, error=self._mask(run.error) if run.error else None)
 
     def _insert(self, moved: MovedSession, made: str) -> None:
         """Put a session in under a new id, or its own. Runs stay those of the session that began them."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from agentnb.errors import UsageError
+from agentnb.masking import Mask
 from agentnb.messages import Data, File, Image, Message, Text, Thinking, ToolCall, ToolResult, Usage, user
 from agentnb.session import RunHead
 from agentnb.store import Store
@@ -270,3 +271,18 @@ def test_a_session_that_makes_no_sense_is_left_out_alone(
     report = import_bundle(other, rewritten(tmp_path / "b.zip", tmp_path / "bad.zip", spoil))
     assert set(other.moving.ids()) == set(full.moving.ids())
     assert len([note for note in report.notes if "was left out" in note]) == 4
+
+
+def test_a_secret_that_became_known_after_it_was_said_does_not_travel(full: Store, tmp_path: Path) -> None:
+    key = "sk-proj-7Hq2Zk9TnW4bXv81"
+    full.runs.begin(RunHead("r9", "s1", prompt=f"use {key}", options={"body": key}), "me", 3000.0)
+    full.runs.add("r9", 0, user(f"use {key}"), 3000.0)
+    full.memory.summarize("s1", f"They use {key}", 1, [MemoryEntry("fact", f"key {key}")])
+    knowing = Store(full.path.parent, mask=Mask(key))
+    export_to(knowing, tmp_path / "out.zip")
+    export_to(knowing, tmp_path / "out")
+    with zipfile.ZipFile(tmp_path / "out.zip") as archive:
+        assert not [name for name in archive.namelist() if key.encode() in archive.read(name)]
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
+    assert import_from(knowing, tmp_path / "out.zip").new == {}
+    assert [message.text for message in knowing.runs.messages("r9")] == [f"use {key}"]  # here it stays as it was
