@@ -52,7 +52,7 @@ class Findings:
 
     def search(self, query: str, *, session: str | None = None, limit: int = 20) -> Sequence[Found]:
         """Messages of sessions as they are now that have all words of `query` ("two words" together, `word*` begins
-        so), the best first. Raises UsageError for a query without a word."""
+        so), the newest first. Raises UsageError for a query without a word."""
         if not re.search(r"\w", query):
             raise UsageError("Say what to look for: %session search WORDS")
         query = codec.whole(query.replace("\0", " "))
