@@ -12,14 +12,13 @@ from agentnb import config
 from agentnb.agent import MAX_ROUNDS, Agent
 from agentnb.agents import Around, Equipment, SavedAgent, SavedAgents, problems
 from agentnb.environment import Environment, any_variable
-from agentnb.errors import AgentnbError, CredentialError, StoreError, UsageError
+from agentnb.errors import AgentnbError, StoreError, UsageError
 from agentnb.keeping import Keeping
 from agentnb.kept_settings import model_body, read_model, revealed, server_body
 from agentnb.mcp.hub import McpHub
 from agentnb.mcp.server import McpServer
 from agentnb.messages import JSONObject
 from agentnb.models.base import Model
-from agentnb.models.providers import Provider
 from agentnb.models.resolve import Models
 from agentnb.models.vault import Vault
 from agentnb.skills.shelf import SkillShelf
@@ -70,16 +69,7 @@ class Shelves(Keeping):
         environ = self.environ if isinstance(self.environ, MutableMapping) else dict(self.environ)
         lock = home / "credentials.lock"
         vault = Vault(home, self.environ)
-        return Environment(lambda: self.store.records, vault, lock, environ, self.mask, self._reveal)
-
-    def _reveal(self, name: str) -> str | None:
-        """The key of a stored credential; None where there is none."""
-        if all(each.name != name for each in self.credentials.list()):
-            return None
-        with contextlib.suppress(CredentialError):
-            found = self.credentials.find(Provider("service"), name)
-            return found.secrets.get("key") if found is not None else None
-        return None
+        return Environment(lambda: self.store.records, vault, lock, environ, self.mask, self.credentials.key)
 
     def load_environment(self) -> None:
         """Put the kept variables into the process, where there are any; what is wrong with one, %agentenv says."""
@@ -268,7 +258,7 @@ class Shelves(Keeping):
 
     def _bring_server(self, name: str) -> None:
         if (kept := self.kept_server(name)) is not None:
-            self.mcp.add(name, revealed(kept, self._reveal, self.mask.add))
+            self.mcp.add(name, revealed(kept, self.credentials.key, self.mask.add))
 
     def keep_server(self, name: str) -> list[str]:
         """Keep a server's settings for every notebook, without secrets; gives the variables it then asks for."""

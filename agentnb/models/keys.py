@@ -84,6 +84,15 @@ class Credentials:
             raise _disabled(book.entries[own[-1]].provider, own[-1])
         return self._from_environment(provider)
 
+    def key(self, name: str) -> str | None:
+        """The key that is stored under a name, whosever it is; None where there is none, or it cannot be had."""
+        kept = self._book.read().entries.get(name)
+        if kept is None or not kept.enabled:
+            return None
+        with contextlib.suppress(CredentialError):
+            return self._open(name, kept).secrets.get("key")
+        return None
+
     def add(self, name: str, provider: str, type: Kind, secrets: Mapping[str, str]) -> Entry:  # noqa: A002
         """Store a credential, in the place of one of this name. Raises CredentialError for what cannot be one."""
         if not _NAME.fullmatch(name):

@@ -10,7 +10,6 @@ from agentnb.errors import CredentialError
 from agentnb.masking import Mask
 from agentnb.models.keys import Credentials
 from agentnb.models.private_files import locked
-from agentnb.models.providers import Provider
 from agentnb.models.vault import Keyring, Place, Vault
 from agentnb.transfer.secrets import ENV, KeepSecret, Reveal
 
@@ -85,10 +84,4 @@ class Vaulting:
         if name.startswith(ENV):
             found = (self._vault.get(name, place) for place in _PLACES)
             return next((each["value"] for each in found if each and "value" in each), None)
-        if all(entry.name != name for entry in self._credentials.list()):
-            return None
-        try:
-            kept = self._credentials.find(Provider(_SERVICE), name)
-        except CredentialError:
-            return None
-        return kept.secrets.get("key") if kept is not None else None
+        return self._credentials.key(name)

@@ -122,6 +122,16 @@ def test_a_disabled_credential_refuses_at_once_whatever_else_there_is(tmp_path: 
     assert _key(store) == KEY
 
 
+def test_a_stored_key_is_had_by_its_name_alone(tmp_path: Path) -> None:
+    store = _store(tmp_path, {"OPENAI_API_KEY": "sk-variable-0123"})
+    store.add("work", "openai", "api_key", {"key": KEY})
+    store.add("door", "ollama", "basic", {"user": "me", "password": "a-password"})
+    assert store.key("work") == KEY
+    assert [store.key(name) for name in ("door", "openai", "OPENAI_API_KEY", "none")] == [None] * 4
+    store.enable("work", False)
+    assert store.key("work") is None
+
+
 def test_a_provider_whose_key_is_in_a_variable_is_disabled_too(tmp_path: Path) -> None:
     store = _store(tmp_path, {"GROQ_API_KEY": "gsk-variable-0123"})
     store.enable("groq", False)
