@@ -20,7 +20,7 @@ def referenced(folder: Folder, path: str, *, largest: int = LARGEST) -> str | Im
     """What the file holds. Raises PromptError for one that is missing, outside, too large, neither picture nor text."""
     try:
         real = folder.resolve(path)
-        if real.is_dir():
+        if os.path.isdir(real):  # unlike Path's, it takes a name that is too long for any file
             raise PromptError("It is a folder. Name a file in it.")
         with folder.reading(path) as file:
             if (length := os.fstat(file.fileno()).st_size) > largest:

@@ -128,7 +128,7 @@ class Uploads:
             real = resolve(self.folder, "/".join(parts) or ".")
         except UsageError as error:
             raise UploadError("INVALID_TARGET_PATH", str(error)) from None
-        if real.exists() and not real.is_dir():
+        if os.path.exists(real) and not os.path.isdir(real):
             raise UploadError("INVALID_TARGET_PATH", f"{target_path[:200]!r} is a file. Give a folder.")
         return real
 

@@ -16,8 +16,9 @@ from agentnb.transcript import Folder
 
 #: Seconds between two times that what is being said is kept.
 _GAP = 0.4
-#: Seconds that the loop of all runs waits for other kernels; what could not be kept then is kept with the next piece.
-_PATIENCE = 1.0
+#: Seconds that the loop of all runs waits for other kernels; what could not be kept then is kept with the next piece,
+#: or by itself: after a second, two, four, and so on, for which it waits for nobody.
+_PATIENCE, _AGAIN, _SELDOM = 1.0, 1.0, 30.0
 
 
 @dataclass(slots=True)
@@ -43,6 +44,8 @@ class Recorder:
         self._owners = owners
         self._kept: dict[str, _Kept] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._again = _AGAIN
         self._so_far: Folder | None = None
         #: What the last request of the run and its answer took.
         self._tokens = 0
@@ -70,26 +73,32 @@ class Recorder:
                 if self._timer is None:
                     self._timer = asyncio.get_running_loop().call_later(_GAP, self._save)
 
-    def _save(self) -> None:
+    def _save(self, patience: float = _PATIENCE) -> None:
         """Keep all there is; where that fails, it is all kept the next time."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in filter(None, (self._timer, self._retry)):
+            timer.cancel()
+        self._timer = self._retry = None
         if self._so_far is None:
             return
         done: list[_Kept] = []
         try:
-            with self._database.writing(_PATIENCE):
+            with self._database.writing(patience):
                 self._save_run(self._so_far, None, None, done)
         except StoreError as error:
-            self.problem = str(error)
+            self._failed(str(error))
             return
         except OSError as error:
-            self.problem = f"{self._database.path.parent} cannot be used: {error.strerror}."
+            self._failed(f"{self._database.path.parent} cannot be used: {error.strerror}.")
             return
-        self.problem = ""
+        self.problem, self._again = "", _AGAIN
         for kept in done:
             self._kept[kept.head.id] = kept
+
+    def _failed(self, problem: str) -> None:
+        """Say why, and try again: what ended while the disk was full has no next piece."""
+        self.problem = problem
+        self._retry = asyncio.get_running_loop().call_later(self._again, self._save, 0.0)
+        self._again = min(2 * self._again, _SELDOM)
 
     def _save_run(self, folder: Folder, parent: RunHead | None, call: str | None, done: list[_Kept]) -> None:
         """Keep what is new in a run and in those within it; `done` gets how far each is kept then."""

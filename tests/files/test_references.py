@@ -59,3 +59,7 @@ def test_a_missing_file_names_the_nearest_and_so_does_one_outside(place: Place) 
 def test_a_pipe_is_not_waited_for(place: Place) -> None:
     os.mkfifo(place.ws / "pipe")
     assert "device or a pipe" in _refused(place, "pipe")
+
+
+def test_a_name_that_no_file_has_is_said_in_one_line(place: Place) -> None:
+    assert "cannot be opened: File name too long" in _refused(place, "a" * 5_000)

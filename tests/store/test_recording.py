@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 
+import anyio
 import pytest
 
 from agentnb import events
 from agentnb.messages import Usage, user
 from agentnb.session import RunHead
-from agentnb.store import Store
-from agentnb.transcript import Folder
+from agentnb.store import Store, recording
+from agentnb.transcript import Folder, Transcript
 
 pytestmark = pytest.mark.anyio
 
@@ -88,3 +89,31 @@ async def test_changed_messages_keep_their_places_while_the_store_is_locked(stor
         other.rollback()
     take(events.RunFinished("done", Usage(3, 4), run_id="r1"))
     assert [message.text for message in store.runs.messages("r1")] == ["go", "0, changed", "1, changed", "2, changed"]
+
+
+async def test_what_ended_while_the_store_was_locked_is_kept_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended, end = asyncio.Event(), store.runs.end
+
+    def end_and_tell(transcript: Transcript, when: float, *, tokens: int = 0) -> None:
+        end(transcript, when, tokens=tokens)
+        ended.set()
+
+    monkeypatch.setattr(recording, "_AGAIN", 0.01)
+    monkeypatch.setattr(store.runs, "end", end_and_tell)
+    store.sessions.list()
+    recorder, folder = store.recorder(RunHead("r1", "s1")), Folder()
+    with sqlite3.connect(store.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for event in said("hello"):
+            folder.feed(event)
+            recorder.keep(event, folder)
+        assert recorder.problem
+        other.rollback()
+    with anyio.fail_after(5):
+        await ended.wait()
+    assert [message.text for message in store.runs.messages("r1")] == ["go", "hello"]
+    kept = store.runs.get("r1")
+    assert kept is not None
+    assert kept.outcome == "done"
