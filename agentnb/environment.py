@@ -86,7 +86,7 @@ class Environment:
             if not _NAME.fullmatch(record.name):
                 continue
             try:
-                value = self._value(record)
+                _checked_value((value := self._value(record)) or "")
             except AgentnbError as error:
                 wrong.append(f"{record.name}: {error}")
                 continue

@@ -156,3 +156,11 @@ def test_bad_values_and_unknown_names_are_refused(kernels: Kernels) -> None:
 def test_names_that_look_like_secrets(name: str) -> None:
     assert is_secret_name(name)
     assert not is_secret_name(f"{name}_FILE")
+
+
+def test_an_imported_value_that_no_process_takes_is_told_and_the_others_are_set(kernels: Kernels) -> None:
+    kernels.store.records.put("env", "BAD", {"value": "a\0b"})
+    kernels.store.records.put("env", "REGION", {"value": "eu"})
+    env, environ = kernels.start()
+    assert env.load() == ["BAD: A variable cannot hold the null character."]
+    assert environ == {"REGION": "eu"}

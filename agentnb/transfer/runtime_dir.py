@@ -10,7 +10,7 @@ from pathlib import Path
 
 from agentnb.errors import StoreError, UsageError
 from agentnb.kept_settings import without_grants
-from agentnb.messages import JSON
+from agentnb.messages import JSON, JSONObject
 from agentnb.store import Store
 from agentnb.store.moved import Arrived
 from agentnb.store.records import Kind
@@ -21,6 +21,7 @@ from agentnb.transfer.report import Report
 from agentnb.transfer.secrets import KeepSecret, Reveal, TakeOut, is_hidden
 from agentnb.transfer.tree import Tree
 
+_CALLED = {"mcp_server": "MCP server", "agent": "agent"}
 #: How many files are named that nothing was made of.
 _NAMED = 8
 
@@ -70,10 +71,12 @@ def put_record(store: Store, record: NewRecord, report: Report) -> None:
 
 
 def without_permissions(kind: Kind, name: str, body: JSON, report: Report) -> JSON:
-    """A server's settings without what lets its tools run unasked: that is for the person to say, not for a file."""
-    if kind != "mcp_server" or not isinstance(body, dict) or (kept := without_grants(body)) == body:
+    """Settings without what lets tools run unasked: that is for the person to say, not for a file."""
+    if not isinstance(body, dict) or (kept := _harmless(kind, body)) == body:
         return body
-    report.note(f"MCP server {name}: {', '.join(sorted(set(body) - set(kept)))} was left out; its tools ask first.")
+    left_out = ", ".join(sorted(set(body) - set(kept)))
+    what = "its tools ask first" if kind == "mcp_server" else "tools ask first"
+    report.note(f"{_CALLED[kind]} {name}: {left_out} was left out; {what}.")
     return kept
 
 
@@ -81,9 +84,16 @@ def says_the_same(kind: Kind, ours: JSON, theirs: JSON) -> bool:
     """Whether what comes in is what is here, permissions aside; of a secret, only that it is one can be told."""
     if is_hidden(ours) and theirs == {"secret": True}:
         return True
-    if kind == "mcp_server" and isinstance(ours, dict):
-        return without_grants(ours) == theirs
-    return ours == theirs
+    return (_harmless(kind, ours) if isinstance(ours, dict) else ours) == theirs
+
+
+def _harmless(kind: Kind, body: JSONObject) -> JSONObject:
+    match kind, body:
+        case "mcp_server", _:
+            return without_grants(body)
+        case "agent", {"approve": "auto"}:
+            return {key: value for key, value in body.items() if key != "approve"}
+    return body
 
 
 def count(report: Report, wanted: str, arrived: Arrived) -> None:

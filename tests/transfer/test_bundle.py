@@ -286,3 +286,16 @@ def test_a_secret_that_became_known_after_it_was_said_does_not_travel(full: Stor
     assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file() and key.encode() in path.read_bytes()]
     assert import_from(knowing, tmp_path / "out.zip").new == {}
     assert [message.text for message in knowing.runs.messages("r9")] == [f"use {key}"]  # here it stays as it was
+
+
+def test_an_agent_from_elsewhere_does_not_decide_that_its_tools_run_unasked(
+    store: Store, tmp_path: Path, make_store: Callable[[str], Store]
+) -> None:
+    store.records.put("agent", "helper", {"name": "helper", "approve": "auto", "tools": ["bash"]})
+    export_to(store, tmp_path / "out.zip")
+    other = make_store("other")
+    report = import_from(other, tmp_path / "out.zip")
+    assert other.records.get("agent", "helper").body == {"name": "helper", "tools": ["bash"]}
+    assert "agent helper: approve was left out; tools ask first." in str(report)
+    assert import_from(store, tmp_path / "out.zip").new == {}
+    assert store.records.get("agent", "helper").version == 1
