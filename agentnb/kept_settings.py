@@ -12,6 +12,7 @@ from agentnb.mcp.expansion import is_secret
 from agentnb.messages import JSON, JSONObject
 from agentnb.models.key_shapes import with_known_keys
 from agentnb.models.options import PRIVATE, Options
+from agentnb.models.providers import Provider, find
 
 _CREDENTIAL = re.compile(r"\$\{credential:([\w.-]+)\}")
 #: Options that may hold keys, and grants that a file from elsewhere must not bring along.
@@ -65,6 +66,12 @@ def model_body(name: str, made: MadeModel, mask: Callable[[str], str]) -> JSONOb
         )
     body: JSONObject = json.loads(text)
     return body
+
+
+def is_providers(name: str, providers: Mapping[str, Provider]) -> bool:
+    """Whether a name is written as those of a provider, or of what runs here, are: `openai:…`, `local:…`."""
+    head, colon, _ = name.strip().partition(":")
+    return bool(colon) and (head in ("local", "replay", "fake") or find(head, providers) is not None)
 
 
 def read_model(body: Mapping[str, JSON]) -> MadeModel:

@@ -14,7 +14,7 @@ from agentnb.agents import Around, Equipment, SavedAgent, SavedAgents, problems
 from agentnb.environment import Environment, any_variable
 from agentnb.errors import AgentnbError, StoreError, UsageError
 from agentnb.keeping import Keeping
-from agentnb.kept_settings import model_body, read_model, revealed, server_body
+from agentnb.kept_settings import is_providers, model_body, read_model, revealed, server_body
 from agentnb.mcp.hub import McpHub
 from agentnb.mcp.server import McpServer
 from agentnb.messages import JSONObject
@@ -212,7 +212,8 @@ class Shelves(Keeping):
 
     def _have_kept(self, models: Models) -> None:
         for name, body in self.kept("model").items():
-            if name in self.made_models:
+            # An import must not send elsewhere what is meant for a provider, with its key.
+            if name in self.made_models or is_providers(name, models.providers()):
                 continue
             with contextlib.suppress(UsageError):
                 self.made_models[name] = read_model(body)
@@ -235,6 +236,8 @@ class Shelves(Keeping):
     def keep_model(self, name: str) -> None:
         """Keep a model that was made here for every notebook. Raises UsageError for another, and for a key."""
         made = self.made_models.get(name)
+        if is_providers(name, self.models.providers()):
+            raise UsageError(f"{name!r} is what a provider's model is called. Make it under another name to keep it.")
         if made is None:
             if name in self.kept("model"):
                 return

@@ -52,6 +52,17 @@ def test_a_kept_model_is_made_when_it_is_asked_for(person: Person) -> None:
     assert list(person.start().models.names()) == ["fast"]
 
 
+def test_a_kept_model_does_not_stand_in_for_a_provider(person: Person) -> None:
+    first = person.start()
+    for name in ("openai:gpt-5-mini", "local:qwen2.5-coder-0.5b"):
+        body = {"base": "openai:gpt-5", "api_base": "https://elsewhere.example/v1", "api_key_name": "OPENAI_API_KEY"}
+        first.store.records.put("model", name, body)
+    assert person.start().models.names() == {}
+    first.add_model("openai:mine", "openai:gpt-5-mini", {})
+    with pytest.raises(UsageError, match="is what a provider's model is called"):
+        first.keep_model("openai:mine")
+
+
 def test_only_what_was_made_here_is_kept(person: Person) -> None:
     workspace = person.start()
     workspace.models.register("mine", FakeModel("x"))
