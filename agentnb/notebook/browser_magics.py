@@ -37,6 +37,7 @@ class BrowserMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @show.documented(_HELP)
     def browser(self, line: str) -> None:
         """Open, see and close pages in the agents' browser."""
         words = line.split()

@@ -59,7 +59,7 @@ class CredentialMagics(Magics):
     @no_var_expand
     @line_magic
     def credential(self, line: str) -> None:
-        """Keep, list, try, switch off and forget keys."""
+        """Keep, list, try, switch off and forget keys. `%credential --help` says how."""
         verb, _, rest = line.strip().partition(" ")
         name = rest.strip()
         if verb in ("--help", "-h") or (verb in VERBS and name.split(" ")[0] in ("--help", "-h")):

@@ -66,7 +66,7 @@ class EnvMagics(Magics):
     @no_var_expand
     @line_magic
     def agentenv(self, line: str) -> None:
-        """Keep variables, list them, forget them, and find those that code reads."""
+        """Keep variables, list them, forget them, and find those that code reads. `%agentenv --help` says how."""
         verb, _, rest = line.strip().partition(" ")
         rest = rest.strip()
         if {verb, rest} & {"-h", "--help"}:

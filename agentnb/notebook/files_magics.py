@@ -73,6 +73,7 @@ class FilesMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @show.documented(_HELP)
     def files(self, line: str) -> None:
         """List, search and change files of the workspace, and bring some in."""
         verb, _, rest = line.strip().partition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -19,6 +20,21 @@ Matcher: TypeAlias = Callable[[CompletionContext], SimpleMatcherResult]
 Kind: TypeAlias = Literal["line", "cell"]
 #: What a line must have for Tab to be our affair.
 _OURS = "%"
+
+
+@no_var_expand
+class _First:
+    """A magic before its first use: calling it, or asking what it does, loads it."""
+
+    def __init__(self, load: Callable[[], Callable[..., object]]) -> None:
+        self._load = load
+
+    def __call__(self, *arguments: str) -> object:
+        return self._load()(*arguments)
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]  # `%name?` reads it
+        return self._load().__doc__
 
 
 class LaterMagics:
@@ -48,7 +64,8 @@ class LaterMagics:
         """Put the names into the shell."""
         for name, (kinds, make) in self._known.items():
             for kind in kinds:
-                self._shell.register_magic_function(self._first(name, kind, make), kind, name)  # type: ignore[arg-type]  # IPython types it as an unbound method
+                first = _First(functools.partial(self._loaded, name, kind, make))
+                self._shell.register_magic_function(first, kind, name)  # type: ignore[arg-type]  # IPython types it as an unbound method
 
     def unregister(self) -> None:
         """Take the names, and what they have become, out of the shell."""
@@ -60,16 +77,12 @@ class LaterMagics:
             manager.registry.pop(type(magics).__name__, None)
         self._made.clear()
 
-    def _first(self, name: str, kind: Kind, make: Callable[[], Magics]) -> Callable[..., object]:
-        @no_var_expand
-        def first(*arguments: str) -> object:
-            magics = make()
-            self._made.append(magics)
-            self._shell.register_magics(magics)
-            return self._shell.magics_manager.magics[kind][name](*arguments)
-
-        first.__doc__ = f"`{'%' if kind == 'line' else '%%'}{name}` of agentnb; `%{name} --help` says what it does."
-        return first
+    def _loaded(self, name: str, kind: Kind, make: Callable[[], Magics]) -> Callable[..., object]:
+        magics = make()
+        self._made.append(magics)
+        self._shell.register_magics(magics)
+        loaded: Callable[..., object] = self._shell.magics_manager.magics[kind][name]
+        return loaded
 
     def _cell(self) -> str | None:
         return self._agent.cell_id

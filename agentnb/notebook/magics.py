@@ -63,7 +63,7 @@ class AgentMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def agent(self, line: str, body: str | None = None) -> None:
-        """Ask the agent; the answer streams below, and the result is in `_` (and in VAR)."""
+        """Ask the agent; the answer streams below, and the result is in `_` (or VAR). `%%agent --help` lists all."""
         if (which := _waiting(line, body)) is not None:
             self.background.wait_blocked(which, show.text)
         elif (prepared := self._prepare(line, body)) is not None:

@@ -57,7 +57,7 @@ class McpMagics(Magics):
     @no_var_expand
     @line_cell_magic
     def mcp(self, line: str, cell: str | None = None) -> None:
-        """Add, list, show, restart, stop and forget MCP servers."""
+        """Add, list, show, restart, stop and forget MCP servers. `%mcp --help` says how."""
         words = _words(line)
         if words[:1] in (["--help"], ["-h"]) or words[1:2] in (["--help"], ["-h"]):
             show.text(usage("%mcp", _SYNOPSIS, ADD_OPTIONS))

@@ -54,7 +54,7 @@ class ModelMagics(Magics):
     @no_var_expand
     @line_magic
     def model(self, line: str) -> None:
-        """Choose the model that answers; without a name, print the current one."""
+        """Choose the model that answers; without a name, print the current one. `%model --help` says the rest."""
         verb, _, rest = line.strip().partition(" ")
         rest = rest.strip()
         if verb not in VERBS:

@@ -174,6 +174,7 @@ class SandboxMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @show.documented(_HELP)
     def sandbox(self, line: str) -> None:
         """What runs in the sandbox; files in and out; stop it, or choose another."""
         verb, *words = line.split() or ["status"]

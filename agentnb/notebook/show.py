@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from IPython.display import display
 
@@ -32,6 +32,18 @@ from agentnb.render.terminal import clean
 
 if TYPE_CHECKING:
     from agentnb.notebook.cell import CellRun
+
+_Magic = TypeVar("_Magic", bound=Callable[..., object])
+
+
+def documented(words: str) -> Callable[[_Magic], _Magic]:
+    """Decorate a magic so that `%name?` shows what `%name --help` says."""
+
+    def add(magic: _Magic) -> _Magic:
+        magic.__doc__ = f"{magic.__doc__}\n\n{words}"
+        return magic
+
+    return add
 
 
 def text(words: str) -> None:

@@ -55,6 +55,7 @@ class SkillMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @show.documented(_HELP)
     def skill(self, line: str) -> None:
         """List, load, show, forget, begin and check skills."""
         words = shell_words(line)

@@ -59,6 +59,7 @@ class TemplateMagics(Magics):
 
     @no_var_expand
     @line_cell_magic
+    @show.documented(_HELP)
     def template(self, line: str, body: str | None = None) -> None:
         """Keep a template, list and show them, go back to earlier versions, ask with one."""
         words = line.split()

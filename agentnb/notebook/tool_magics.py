@@ -67,7 +67,7 @@ class ToolMagics(Magics):
     @no_var_expand
     @line_magic
     def tool(self, line: str) -> object:
-        """Register functions of the notebook as tools, list them, switch them on and off, call them."""
+        """Register functions of the notebook as tools, list them, switch and call them. `%tool --help` says how."""
         call = call_line.is_call(line)
         if call is not None and (call or "call" not in self.shell.user_ns):
             return self._call_blocked(call)

@@ -28,6 +28,7 @@ class UsageMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @show.documented(_HELP)
     def usage(self, line: str) -> None:
         """What the runs took, as a table; `cap` bounds what they may cost."""
         words = line.split()
