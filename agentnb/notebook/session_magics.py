@@ -35,6 +35,7 @@ class SessionMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @show.documented(HELP)
     def session(self, line: str) -> None:
         """The conversations there are, and which one the next prompt goes on with."""
         order = read(line)
@@ -229,7 +230,7 @@ class SessionMagics(Magics):
         return f"{said} A new conversation begins."
 
     def _restore(self, word: str) -> str:
-        info = self.workspace.store.sessions.restore(word)
+        info = self.workspace.store.sessions.restore(which_session.removed_meant(self.workspace, word))
         return f"{one_line(info.name, 60)!r} is back. %session use {info.id} goes on with it."
 
     def _export(self, words: Sequence[str], *, replace: bool) -> str:

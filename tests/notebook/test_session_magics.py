@@ -194,6 +194,16 @@ def test_what_is_removed_comes_back(book: Notebook) -> None:
     assert first in book.says("%session list")
 
 
+def test_what_is_removed_comes_back_by_its_title(book: Notebook) -> None:
+    ask(book, "towns of Norway")
+    book.says("%session new")
+    ask(book, "towns of Sweden")
+    book.says("%session rm norway")
+    book.says("%session rm sweden")
+    assert "2 sessions are called something like 'towns'" in book.fails("%session restore towns")
+    assert "'towns of Norway' is back." in book.says("%session restore norway")
+
+
 def test_a_title_comes_from_the_person_or_from_the_model(book: Notebook) -> None:
     ask(book, "Which city?")
     assert book.says("%session title") == "“answer 2” (made by the model; %session title TEXT gives another)"
