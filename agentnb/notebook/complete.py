@@ -24,6 +24,7 @@ from agentnb.notebook import (
     sandbox_magics,
     session_magics,
     skill_magics,
+    transferring,
     usage_magics,
     which_session,
 )
@@ -31,7 +32,7 @@ from agentnb.notebook.options import Option
 from agentnb.workspace import Workspace
 
 _MAGIC = re.compile(
-    r"\s*(%%?agent|%%?tool|%model|%credential|%usage|%agentenv|%files|%browser|%%?sandbox|%mcp|%skill|%%?template|%session)(?=\s|$)"
+    r"\s*(%%?agent|%agentnb|%%?tool|%model|%credential|%usage|%agentenv|%files|%browser|%%?sandbox|%mcp|%skill|%%?template|%session)(?=\s|$)"
 )
 #: Options that take one of a few words.
 _FIXED: dict[str, Sequence[str]] = {
@@ -122,7 +123,11 @@ class Completer:
                 return self._skill(earlier, word)
             case _ if suggest := _SUGGEST.get(magic):
                 return suggest(self._workspace, earlier, word)
-        return {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)}.get(tuple(earlier), ())
+        words: dict[str, dict[tuple[str, ...], Sequence[str]]] = {
+            "agentnb": {(): transferring.VERBS},
+            "usage": {(): (*usage_magics.BY, "cap"), ("cap",): ("none",)},
+        }
+        return words[magic].get(tuple(earlier), ())
 
     def _agent(self, magic: str, earlier: Sequence[str], word: str) -> Sequence[str]:
         if word.startswith("-"):

@@ -89,6 +89,7 @@ def workspace(home: Path) -> Workspace:
         ("%model save ", "tutor"),
         ("%mcp add ", "files"),
         ("%agentenv ", "detect"),
+        ("%agentnb ", "export"),
         ("%agentenv rm ", "REGION"),
         ("%agentenv list ", "--known"),
         ("%usage ", "model"),
