@@ -129,7 +129,9 @@ class ReplayedRun(Attended):
         self._variables: Mapping[str, str] = before.variables
         self._schema = self._usable_schema()
         prompt = Message("user", self._prompt(workspace, names))
-        self.headline = f"Replays {run.title} on {one_line(model.name, 100)}: {one_line(prompt.text, 200)}"
+        self.headline = (
+            f"Replays {run.title} on {one_line(model.name, 100)}: {one_line(before.prompt or prompt.text, 200)}"
+        )
         agent = workspace.agent(
             model=model,
             tools=self._tools(workspace),

@@ -17,6 +17,8 @@ from agentnb.render.terminal import clean, clip, one_line
 _COMPARED, _PAIRS = 20_000, 250_000
 #: Words that are alike on either side of a difference that are shown.
 _AROUND = 30
+#: Answers with a smaller part in common than this stand one after the other: word by word they would be a jumble.
+_ALIKE = 0.3
 _CELL = "text-align:left;vertical-align:top;white-space:normal;overflow-wrap:anywhere"
 _DIFF = (
     "margin:8px 0;padding:3px 0 3px 12px;border-left:2px solid #88888899;font-size:13px;line-height:1.6;"
@@ -75,6 +77,10 @@ def _changes(before: str, after: str) -> Iterator[tuple[str, Sequence[str]]]:
     # Whether words are the same does not depend on the blanks after them.
     keys = [word.strip() for word in old], [word.strip() for word in new]
     matcher = difflib.SequenceMatcher(None, *keys, autojunk=len(old) * len(new) > _PAIRS)
+    if old and new and matcher.ratio() < _ALIKE:
+        yield "delete", [*old, "\n\n"]
+        yield "insert", new
+        return
     for tag, begin, end, start, stop in matcher.get_opcodes():
         if tag == "equal":
             yield tag, new[start:stop]

@@ -45,6 +45,12 @@ def test_answers_differ_word_by_word() -> None:
     assert ">4</ins> apples" in html
 
 
+def test_answers_with_little_in_common_stand_one_after_the_other() -> None:
+    other = "To find how many people live in Oslo one might\nlook at the list of towns."
+    _, text = shown("Oslo has 709,000 people.", other)
+    assert text.endswith(f"\n\n[-Oslo has 709,000 people.-]\n\n{{+{other}+}}")
+
+
 def test_long_stretches_that_are_alike_are_shortened() -> None:
     alike = " ".join(map(str, range(1000)))
     _, text = shown(f"{alike} yes", f"{alike} no")
