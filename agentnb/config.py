@@ -114,7 +114,7 @@ def _load(file: Path) -> dict[str, object]:
 
     try:
         return tomllib.loads(file.read_text("utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (ValueError, RecursionError) as reason:
         raise UsageError(f"{file} is not TOML: {reason}. Mend it there.") from None

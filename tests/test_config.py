@@ -105,6 +105,11 @@ def test_a_line_that_is_no_toml_is_named(tmp_path: Path) -> None:
     assert "line 2" in _fails(tmp_path)
 
 
+def test_a_home_that_is_a_file_has_no_settings(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("x")
+    assert config.read({"AGENTNB_HOME": str(tmp_path / "home")}) == config.read({"AGENTNB_HOME": str(tmp_path)})
+
+
 def test_a_file_of_other_bytes_or_a_folder_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe")
     assert "is not TOML" in _fails(tmp_path)
