@@ -89,7 +89,7 @@ def import_(workspace: Workspace, file: str, flags: Sequence[str], say: Callable
         workspace.store.records.put("mcp_server", name, settings)
     saved = workspace.agents.save(found.agent)
     lines = [f"{saved.name} is kept. Use it: %%agent --as {saved.name}"]
-    lines += [f"Not taken over: {what}." for what in found.withheld]
+    lines += [f"Not taken over: {one_line(what, 120)}." for what in found.withheld]
     lines += [f"Not functions, and left out: {clean(', '.join(found.tools.left_out))}."] if found.tools.left_out else []
     return workspace.mask("\n".join([*lines, *problems(saved, workspace.around())]))
 

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol, TypeAlias
 
-from agentnb import codec, config, render
+from agentnb import config, render
 from agentnb.agent import Agent
 from agentnb.bridge import TICK, Foreground, going, settled
 from agentnb.errors import AgentnbError, RunInterrupted, UsageError
 from agentnb.jobs import Job, Run
-from agentnb.messages import JSON, Message
+from agentnb.masking import mask_message
+from agentnb.messages import Message
 from agentnb.notebook.asking.choose import NotebookAsker
 from agentnb.notebook.display import Display
 from agentnb.paused import PausedRun, PausedRuns
@@ -150,25 +151,25 @@ class Attended:
     def _as_paused(self, run_id: str, so_far: Transcript) -> PausedRun:
         agent, mask = self.agent, self._workspace.mask
         tools = (*agent.tools, *(tool.name for toolset in agent.toolsets for tool in toolset.known()))
-        paused = PausedRun(
+        # One that goes on repeats what was said in its turn.
+        before = self.history if self.prompt is not None else _before(self.history)
+        messages, history = (tuple(mask_message(each, mask) for each in said) for said in (so_far.messages, before))
+        options = mask.deep(agent.options.kept())
+        return PausedRun(
             run_id,
             time.time(),
             agent.model.name,
-            so_far.messages,
-            # One that goes on repeats what was said in its turn.
-            self.history if self.prompt is not None else _before(self.history),
+            messages,
+            history,
             cell=self._cell,
             notebook=self._notebook,
-            line=self._line,
-            system=agent.system,
+            line=mask(self._line),
+            system=agent.system and mask(agent.system),
             tools=tools,
             asked=tuple(c.name for m in so_far.messages for c in m.calls if so_far.tools[c.id].status == "asked"),
-            options=agent.options.kept(),
+            options=options if isinstance(options, dict) else None,
             session=self.session.id if self.session else None,
         )
-        masked: JSON = mask.deep(codec.dump(paused))
-        kept: PausedRun = codec.load(PausedRun, masked)
-        return kept
 
     def _settle(self) -> None:
         """What this run goes on with is kept under its own id, or done."""

@@ -131,3 +131,11 @@ def test_nothing_of_a_file_with_a_key_in_it_is_kept(notebook: Notebook, tmp_path
         assert "A key stands in the" in notebook.fails("%agent import k.json --yes")
     assert not notebook.workspace.agents.names()
     assert not notebook.workspace.templates.names()
+
+
+def test_a_servers_name_drives_no_terminal(notebook: Notebook, tmp_path: Path) -> None:
+    servers = {"m\x1b[2J": {"command": "x", "autoApprove": ["*"]}}
+    (tmp_path / "a.json").write_text(json.dumps({"agent": {"name": "a"}, "mcpServers": servers}))
+    said = notebook.says("%agent import a.json --yes")
+    assert "run unasked." in said
+    assert "\x1b" not in said

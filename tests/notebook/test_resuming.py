@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from agentnb import FakeModel, messages
-from agentnb.messages import Message, ToolCall
-from agentnb.notebook.attended import paused_runs
+from agentnb.messages import Image, Message, Text, ToolCall
+from agentnb.notebook.attended import Attended, paused_runs
 from agentnb.notebook.resuming import wanted
 from agentnb.paused import PausedRun
+from agentnb.transcript import Transcript
 from tests.notebook.conftest import Notebook
 
 TOOL = """from agentnb import tool
@@ -85,6 +86,15 @@ def test_options_of_the_cell_hold_again(notebook: Notebook) -> None:
     assert notebook.shell.user_ns["saved"] == ["a"]
     assert notebook.shell.user_ns["place"] == {"path": "a"}
     assert model.requests[0].messages[0].text == "Be brief."
+
+
+def test_a_run_with_a_secret_in_a_picture_is_kept_without_it(notebook: Notebook) -> None:
+    notebook.workspace.mask.add("hunter2-hunter2", "content")
+    said = Message("user", (Image(b"\x89PNG\xff hunter2-hunter2"), Text("its content, hunter2-hunter2")))
+    attended = Attended(notebook.workspace, notebook.workspace.agent(model=FakeModel("x"), tools=()), said)
+    runs = paused_runs(notebook.workspace)
+    runs.keep(attended._as_paused("abcd1234", Transcript(messages=(said,))))
+    assert runs.load("abcd1234").messages == (Message("user", (Image(b"\x89PNG\xff [key]"), Text("its [key], [key]"))),)
 
 
 def test_a_damaged_file_is_told_of(notebook: Notebook) -> None:
