@@ -93,7 +93,7 @@ class Condenser:
     def threshold(self) -> int:
         """Tokens of a request and its answer from which a session is summarized."""
         given = self._setting("AGENTNB_CONTEXT_TOKENS", "MAX_TOKENS_IN_CONTEXT") or ""
-        return int(given) if given.isdecimal() and int(given) else THRESHOLD
+        return int(given) if given.isdecimal() and len(given) < 16 and int(given) else THRESHOLD
 
     async def tend(self, session: Session) -> None:
         """Summarize and name the session where it has become long, and a model is named for that."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -55,7 +56,7 @@ class Keeping(Lineup):
     @property
     def has_store(self) -> bool:
         """Whether anything is kept yet."""
-        return (config.data(self.environ) / config.STORE).exists()
+        return os.path.exists(config.data(self.environ) / config.STORE)  # unlike Path's, it never raises
 
     @property
     def notebook(self) -> str | None:
@@ -117,7 +118,7 @@ class Keeping(Lineup):
             found = self.store.sessions.get(file.session)
         except UsageError:  # it was removed
             return None
-        if found.notebook not in (None, self.notebook) and Path(found.notebook).exists():
+        if found.notebook not in (None, self.notebook) and os.path.exists(found.notebook):
             # Until the copy is saved, its file names the session of the other.
             return self._of_path(None) or self.store.session(
                 self.store.sessions.fork(found.id, notebook=self.notebook).id

@@ -25,6 +25,8 @@ THRESHOLD = 65_536
 CONFIDENCE = 0.7
 #: Characters of one message that a summary is made from; of all of them; of a title.
 _MESSAGE, _ALL, _TITLE = 4_000, 120_000, 100
+#: No session has so many.
+_MOST_TURNS = 1 << 31
 
 _PROMPT = """Condense a conversation so that it can go on without its beginning.
 
@@ -115,7 +117,7 @@ def _entries(text: str) -> tuple[MemoryEntry, ...]:
     bare = re.sub(r"^```\w*\s*|\s*```$", "", text.strip())
     try:
         found: JSON = json.loads(bare)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     entries = map(_entry, found) if isinstance(found, list) else ()
     return tuple(each for each in entries if each is not None and each.confidence >= CONFIDENCE)
@@ -135,7 +137,7 @@ def _entry(value: JSON) -> MemoryEntry | None:
         known,
         " ".join(content.split()),
         min(1.0, float(confidence)),
-        turn if isinstance(turn, int) and turn >= 0 else 0,
+        turn if isinstance(turn, int) and 0 <= turn < _MOST_TURNS else 0,
     )
 
 

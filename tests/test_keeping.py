@@ -194,3 +194,10 @@ def test_cells_that_a_front_end_calls_otherwise_than_the_file_prove_nothing(tmp_
     second = workspace(tmp_path, str(path))
     assert texts(second) == ["hi", "hello"]
     second.close()
+
+
+def test_a_home_that_can_be_none_does_not_keep_agentnb_from_loading(tmp_path: Path) -> None:
+    here = workspace(tmp_path / ("a" * 300))
+    here.load_environment()
+    assert not here.has_store
+    here.close()

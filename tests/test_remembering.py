@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from agentnb.messages import Message, Text, ToolCall, ToolResult, user
@@ -96,6 +98,7 @@ def test_memories_are_kept_that_the_model_is_sure_of() -> None:
         ('<summary>S</summary><memory>{"a": 1}</memory>', "S", 0),
         ('Words.\n<memory>[{"entry_type":"fact","content":"c","confidence":1}]</memory>', "Words.", 1),
         ('<summary>S\n<memory>```json\n[{"entry_type":"fact","content":"c","confidence":1}]\n```', "S", 1),
+        ("<summary>S</summary><memory>" + "[" * 100_000 + "</memory>", "S", 0),
         ("", "", 0),
     ],
 )
@@ -113,3 +116,8 @@ def test_a_title_is_asked_for_with_the_first_things_said_and_read_without_orname
     assert read_title('\n**"Penguin masses"**\nbecause') == "Penguin masses"
     assert len(read_title("x" * 300)) == 100
     assert read_title(" \n ") == ""
+
+
+def test_a_turn_that_no_session_has_is_none() -> None:
+    entry = {"entry_type": "fact", "content": "c", "confidence": 1, "source_turn_index": 10**30}
+    assert [each.turn for each in read_condensed(f"<memory>{json.dumps([entry])}</memory>").entries] == [0]
