@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Under which name the store keeps which session a notebook talks in.
 _SESSION_OF = "session of "
+#: Seconds that the end of a cell waits for other writers.
+_PATIENCE = 0.5
 
 
 class Keeping(Lineup):
@@ -164,4 +166,4 @@ class Keeping(Lineup):
     def seen(self, session: Session) -> None:
         """What is in it was looked at."""
         with contextlib.suppress(StoreError):  # then it counts as unread
-            self.store.sessions.read(session.id)
+            self.store.sessions.read(session.id, patience=_PATIENCE)

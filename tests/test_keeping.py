@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,18 @@ def test_a_new_kernel_of_the_same_notebook_goes_on_with_its_session(tmp_path: Pa
     assert second.session.id == first.session.id
     assert texts(second) == ["hi", "hello"]
     second.close()
+
+
+def test_that_a_session_was_looked_at_waits_for_no_other_program(tmp_path: Path) -> None:
+    here = workspace(tmp_path)
+    ask(here, "hi", "hello")
+    with sqlite3.connect(here.store.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        started = time.monotonic()
+        here.seen(here.session)
+        assert time.monotonic() - started < 5
+        other.rollback()
+    here.close()
 
 
 def test_another_notebook_and_a_kernel_without_one_begin_their_own(tmp_path: Path) -> None:

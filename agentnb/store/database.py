@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x61676E62
 #: Seconds that a write waits for those of other kernels.
 PATIENCE = 10.0
+#: Seconds of it that are waited at a stretch.
+_SLICE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +69,30 @@ class Database:
             if db.in_transaction:
                 yield db
                 return
-            if patience is not None:
-                db.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            self._begin(db, self._patience if patience is None else patience)
             try:
-                db.execute("BEGIN IMMEDIATE")
                 yield db
                 db.execute("COMMIT")
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")
-                if patience is not None:
-                    db.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
+
+    def _begin(self, db: sqlite3.Connection, patience: float) -> None:
+        """Begin a transaction. A person can interrupt the wait for another writer, which SQLite does not allow."""
+        import sqlite3
+
+        until = time.monotonic() + patience
+        db.execute(f"PRAGMA busy_timeout = {int(min(patience, _SLICE) * 1000)}")
+        try:
+            while True:
+                try:
+                    db.execute("BEGIN IMMEDIATE")
+                    return
+                except sqlite3.OperationalError as reason:
+                    if reason.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() >= until:
+                        raise
+        finally:
+            db.execute(f"PRAGMA busy_timeout = {int(self._patience * 1000)}")
 
     def check(self) -> str:
         """What SQLite finds wrong with the file; "ok" where it is sound."""
@@ -207,7 +223,7 @@ class Database:
 
 
 _FAILURES = {
-    "BUSY": f"has been locked by another program for {PATIENCE:g} s. End that, and try again.",
+    "BUSY": "has been locked by another program for too long. End that, and try again.",
     "LOCKED": "is locked by another program. End that, and try again.",
     "FULL": "cannot grow: the disk is full. Make room, and try again; what was there is kept.",
     "IOERR": "cannot be read or written: the disk fails, or is full. Make room, or set AGENTNB_HOME to another folder.",

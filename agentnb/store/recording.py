@@ -82,7 +82,8 @@ class Recorder:
             return
         done: list[_Kept] = []
         try:
-            with self._database.writing(patience):
+            # While another program keeps the file, a run that waited for each of its pieces would hardly go on.
+            with self._database.writing(0.0 if self.problem else patience):
                 self._save_run(self._so_far, None, None, done)
         except StoreError as error:
             self._failed(str(error))

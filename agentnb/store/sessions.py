@@ -116,9 +116,9 @@ class Sessions:
         self._set(session_id, "title = ?, titled_by = ?", kept, by)
         return kept
 
-    def read(self, session_id: str) -> None:
-        """It was looked at: nothing in it is unread."""
-        self._set(session_id, "seen = ?", time.time())
+    def read(self, session_id: str, *, patience: float | None = None) -> None:
+        """It was looked at: nothing in it is unread. `patience` is how many seconds to wait for other writers."""
+        self._set(session_id, "seen = ?", time.time(), patience=patience)
 
     def remove(self, session_id: str) -> None:
         """Put it away; what was removed more than 30 days ago goes for good."""
@@ -210,8 +210,8 @@ class Sessions:
             ).fetchall()
         return [Place(position, run, cell, bool(ended)) for position, run, cell, ended in rows]
 
-    def _set(self, session_id: str, what: str, *values: object) -> None:
-        with self._database.writing() as db:
+    def _set(self, session_id: str, what: str, *values: object, patience: float | None = None) -> None:
+        with self._database.writing(patience) as db:
             db.execute(f"UPDATE sessions SET {what} WHERE id = ?", (*values, session_id))
 
     def _found(self, begins: str) -> Sequence[SessionInfo]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sqlite3
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,23 @@ def test_a_file_that_another_program_locks_is_named(tmp_path: Path) -> None:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(StoreError, match="has been locked by another program"):
             store.records.put("setting", "a", 1)
+        other.rollback()
+    store.records.put("setting", "a", 1)
+    store.close()
+
+
+def test_a_person_can_interrupt_the_wait_for_another_program(tmp_path: Path) -> None:
+    store = Store(tmp_path, patience=60)
+    store.sessions.list()
+    with sqlite3.connect(store.path) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        person = threading.Timer(0.1, signal.raise_signal, (signal.SIGINT,))
+        person.start()
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            store.records.put("setting", "a", 1)
+        assert time.monotonic() - started < 20
+        person.join()
         other.rollback()
     store.records.put("setting", "a", 1)
     store.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import AbstractContextManager
 
 import anyio
 import pytest
@@ -46,6 +47,30 @@ async def test_what_could_not_be_kept_is_kept_with_the_next_piece(store: Store) 
     kept = store.runs.get("r1")
     assert kept is not None
     assert (kept.outcome, kept.rounds) == ("done", 1)
+
+
+async def test_a_run_waits_once_for_a_program_that_keeps_the_file(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.sessions.list()
+    recorder, folder = store.recorder(RunHead("r1", "s1")), Folder()
+    waited: list[float | None] = []
+    writing = store.database.writing
+
+    def counted(patience: float | None = None) -> AbstractContextManager[sqlite3.Connection]:
+        waited.append(patience)
+        return writing(patience)
+
+    monkeypatch.setattr(store.database, "writing", counted)
+    with sqlite3.connect(store.path) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for event in said("hello"):
+            folder.feed(event)
+            recorder.keep(event, folder)
+        other.rollback()
+    assert len(waited) > 1
+    assert waited[0]
+    assert set(waited[1:]) == {0.0}
 
 
 async def test_a_growing_answer_is_kept_without_waiting_for_its_end(store: Store) -> None:
