@@ -116,6 +116,9 @@ def _checked(name: str, value: JSON) -> object:
     match value:
         case list() if name in _LISTS and all(isinstance(each, str) for each in value):
             return tuple(dict.fromkeys(value))
+        case dict() if name in _OBJECTS[1:] and not all(key.isidentifier() for key in value):
+            # On the line of a cell, more than a name could say more than a value.
+            raise UsageError(f"An agent's {name} go by the names of placeholders: letters, digits and '_'.")
         case dict() if name in _OBJECTS:
             return {key: each for key, each in value.items() if name != "options" or key not in PRIVATE}
         case bool():

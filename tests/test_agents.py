@@ -173,3 +173,9 @@ def test_where_all_is_there_nothing_is_missing_but_perhaps_a_key() -> None:
     around = Around(tools=["top"], sources=["time"], skills=["pdf"], templates=["report"], key=lambda _: "No key.")
     assert problems(FULL, around) == ["No key."]
     assert problems(SavedAgent("a", tools=("time*",)), Around()) == []
+
+
+@pytest.mark.parametrize("field", ["arguments", "system_arguments", "template_arguments"])
+def test_what_an_argument_is_called_is_a_name_and_holds_no_code(field: str) -> None:
+    with pytest.raises(UsageError, match="the names of placeholders"):
+        SavedAgent.read({"name": "a", field: {'x={{open("it") #': {"a": {}}}})
