@@ -193,9 +193,11 @@ class Database:
         copy = self.path.with_name(f"{self.path.name}.layout-{version}")
         if copy.exists():
             return
-        os.close(os.open(copy, os.O_RDWR | os.O_CREAT, 0o600))
-        with contextlib.closing(sqlite3.connect(copy)) as target:
+        part = copy.with_name(f"{copy.name}.{os.getpid()}")  # a kernel may be killed while it writes
+        os.close(os.open(part, os.O_RDWR | os.O_CREAT, 0o600))
+        with contextlib.closing(sqlite3.connect(part)) as target:
             db.backup(target)
+        os.replace(part, copy)
 
     @contextlib.contextmanager
     def _told(self) -> Iterator[None]:
