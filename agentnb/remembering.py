@@ -28,17 +28,22 @@ _MESSAGE, _ALL, _TITLE = 4_000, 120_000, 100
 #: No session has so many.
 _MOST_TURNS = 1 << 31
 
-_PROMPT = """Condense a conversation so that it can go on without its beginning.
+#: What small models say again instead of doing it.
+_ASKED = (
+    "What was asked, found, decided and left open, in at most 400 words. Keep names, numbers, units and file names."
+)
+_EXAMPLE = "one sentence"
+_PROMPT = f"""Condense a conversation so that it can go on without its beginning.
 
-{before}Conversation, each line beginning with [turn] and who speaks:
-{said}
+{{before}}Conversation, each line beginning with [turn] and who speaks:
+{{said}}
 
 Answer with exactly these two parts and nothing else:
 <summary>
-What was asked, found, decided and left open, in at most 400 words. Keep names, numbers, units and file names.
+{_ASKED}
 </summary>
 <memory>
-[{{"entry_type": "fact", "content": "one sentence", "source_turn_index": 0, "confidence": 0.9}}]
+[{{{{"entry_type": "fact", "content": "{_EXAMPLE}", "source_turn_index": 0, "confidence": 0.9}}}}]
 </memory>
 In <memory> put only what will matter later, each with how sure you are (0 to 1); [] if there is nothing. An entry_type
 is one of fact, preference, decision, entity."""
@@ -110,7 +115,8 @@ def read_condensed(answer: str) -> Condensed:
     memory = re.search(r"<memory>(.*?)(?:</memory>|$)", answer, re.DOTALL)
     marked = re.search(r"<summary>(.*?)(?:</summary>|<memory>|$)", answer, re.DOTALL)
     rest = answer[: memory.start()] + answer[memory.end() :] if memory else answer
-    return Condensed((marked[1] if marked else rest).strip(), _entries(memory[1]) if memory else ())
+    summary = (marked[1] if marked else rest).replace(_ASKED, "").strip()
+    return Condensed(summary, _entries(memory[1]) if memory else ())
 
 
 def _entries(text: str) -> tuple[MemoryEntry, ...]:
@@ -128,7 +134,7 @@ def _entry(value: JSON) -> MemoryEntry | None:
         return None
     content, kind = value.get("content"), value.get("entry_type")
     confidence, turn = value.get("confidence"), value.get("source_turn_index")
-    if not isinstance(content, str) or not content.strip() or not isinstance(confidence, (int, float)):
+    if not isinstance(content, str) or content.strip() in ("", _EXAMPLE) or not isinstance(confidence, (int, float)):
         return None
     known = next((each for each in ENTRY_TYPES if each == kind), None)
     if known is None:

@@ -107,6 +107,12 @@ def test_an_answer_in_another_form_is_read_as_far_as_it_goes(answer: str, summar
     assert (made.summary, len(made.entries)) == (summary, entries)
 
 
+def test_a_model_that_says_what_was_asked_again_made_no_summary() -> None:
+    asked = condensing_prompt(turns(3), None, 2)
+    made = read_condensed(asked[asked.index("<summary>") :])
+    assert (made.summary, made.entries) == ("", ())
+
+
 def test_a_title_is_asked_for_with_the_first_things_said_and_read_without_ornaments() -> None:
     asked = title_prompt([Turn(None, (user("w" * 500), Message("assistant", (Text("a"),)))), *turns(9)])
     assert "w" * 200 in asked
