@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +15,13 @@ _NUMBERS = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-num
 _NOTE = "font-size:11px;opacity:0.6"
 #: Characters of a cell: what a provider says may be long.
 _WIDEST = 80
+#: What begins so is no number, be it the id of a session.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows under headings; a column whose cells all begin with a digit, a sign or `$` stands to the right.
+    """Rows under headings; a column whose cells all begin with a digit, a sign or `$` stands to the right, dates aside.
 
     A column without a word in it is left out; without rows, only the note is shown, line by line. `widest` is how many
     characters of a cell are shown.
@@ -77,7 +80,7 @@ def _width(text: str) -> int:
 
 
 def _is_number(cells: Sequence[str]) -> bool:
-    return all(not cell or cell[0] in "0123456789$<–" for cell in cells)
+    return all(not cell or (cell[0] in "0123456789$<–" and not _DATE.match(cell)) for cell in cells)
 
 
 def _cell(tag: str, text: str, *, right: bool) -> str:

@@ -15,6 +15,14 @@ def test_a_table_is_columns_in_a_terminal() -> None:
     )
 
 
+def test_dates_and_ids_that_begin_with_one_are_no_numbers() -> None:
+    table = Table(
+        ("when", "id"), (("2026-11-28 07:36", "2026-11-28_07-36-20-3113"), ("2026-11-28 07:36", "2026-11-28_a"))
+    )
+    assert str(table).splitlines()[0] == "when              id"
+    assert "text-align:right" not in table._repr_html_()
+
+
 def test_what_a_provider_said_is_no_markup() -> None:
     html = Table(("<b>",), (("<script>",),), "<i>")._repr_html_()
     assert "<script>" not in html
