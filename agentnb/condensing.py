@@ -43,8 +43,8 @@ class Condenser:
         self._infer = infer
         self._environ = environ
 
-    def history(self, session: Session, cell: str | None = None) -> tuple[Message, ...]:
-        """The messages that a prompt in this cell builds on (see remembering.assemble)."""
+    def history(self, session: Session, cell: str | None = None, *, budget: int | None = None) -> tuple[Message, ...]:
+        """The messages that a prompt in this cell builds on, within a budget of tokens (see remembering.assemble)."""
         before = session.before(cell)
         try:
             memory = self._store().memory
@@ -55,7 +55,7 @@ class Condenser:
             entries = memory.entries(session.id) if summary else ()
         except StoreError:
             return session.history(cell)
-        return assemble(before, summary, entries)
+        return assemble(before, summary, entries, budget=budget)
 
     async def summarize(self, session: Session) -> Summary:
         """Make a summary of all but the last turns, and keep what is worth it, by one request.

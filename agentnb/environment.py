@@ -22,7 +22,8 @@ Source: TypeAlias = Literal["here", "outside", "unset"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _REFERENCE = re.compile(r"\$\{credential:([\w.-]+)\}")
-_SECRET = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?)S?\Z", re.IGNORECASE)
+# MAX_TOKENS is a number: several tokens are what models count, one is what a service asks for.
+_SECRET = re.compile(r"(KEYS?|TOKEN|SECRETS?|PASSWORDS?|PASSWD|PASSPHRASE|CREDENTIALS?)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,3 +129,14 @@ async def test_memories_can_be_edited_and_forgotten(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has no memory"):
         store.memory.remove("s1", entry.id)
     assert store.memory.edit_summary("s1", "Else.").version == 2
+
+
+async def test_where_a_model_reads_little_memories_go_first_and_then_the_summary(tmp_path: Path) -> None:
+    store, session = stored(tmp_path, 12)
+    condenser = Condenser(lambda: store, Scripted(ANSWER), {})
+    await condenser.summarize(session)
+    whole = [message.text for message in condenser.history(session)]
+    assert whole[:2] == ["## Summary\nShort.", "## Memory\nfact: Cold."]
+    least = sum(map(len, whole)) // 4
+    assert [message.text for message in condenser.history(session, budget=least - 1)] == [whole[0], *whole[2:]]
+    assert [message.text for message in condenser.history(session, budget=1)] == whole[2:]

@@ -164,3 +164,8 @@ def test_an_imported_value_that_no_process_takes_is_told_and_the_others_are_set(
     env, environ = kernels.start()
     assert env.load() == ["BAD: A variable cannot hold the null character."]
     assert environ == {"REGION": "eu"}
+
+
+def test_a_number_of_tokens_is_no_secret() -> None:
+    assert not is_secret_name("MAX_TOKENS")
+    assert not is_secret_name("MAX_TOKENS_IN_CONTEXT")

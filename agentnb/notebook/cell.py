@@ -74,7 +74,7 @@ class CellRun(Attended):
             workspace,
             agent,
             Message("user", (*self.filled.content, *_media(options, names))),
-            history=workspace.condenser.history(session, cell) if session else (),
+            history=workspace.condenser.history(session, cell, budget=_room(agent)) if session else (),
             session=session,
             cell=cell,
             label=label,
@@ -154,6 +154,12 @@ class CellRun(Attended):
         """The words without the secrets that are known here."""
         self._workspace.mask.add(*self._workspace.credentials.secrets())
         return self._workspace.mask(words)
+
+
+def _room(agent: Agent) -> int | None:
+    """Tokens that a conversation may take: three quarters of what the model reads; None where that is not known."""
+    card = agent.cards.find(agent.model.name)
+    return card.context * 3 // 4 if card is not None and card.context else None
 
 
 def _cast(workspace: Workspace, order: Order) -> Order:
