@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: What is said of a run whose kernel ended before it.
 LOST = "The kernel ended before the run did."
+#: What a run took that took nothing.
+_NOTHING = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,8 @@ class Runs:
 
     def end(self, transcript: Transcript, ended: float, *, tokens: int = 0) -> None:
         """Keep how a run ended and what it took; `tokens` is what its session takes now, where that is known."""
-        usage = {name: value for name, value in asdict(transcript.usage).items() if name != "type" and value}
+        # A price of 0 is one: the model costs nothing.
+        usage = {name: value for name, value in asdict(transcript.usage).items() if value != getattr(_NOTHING, name)}
         calls = [
             {"name": c.name, "arguments": c.arguments, "failed": transcript.tools[c.id].status == "error"}
             for m in transcript.messages

@@ -96,6 +96,22 @@ async def test_a_session_takes_what_its_last_request_took(store: Store) -> None:
     assert store.sessions.get("s1").tokens == 42
 
 
+async def test_a_run_that_cost_nothing_has_a_price(store: Store) -> None:
+    for run, usd in (("r1", 0.0), ("r2", None)):
+        recorder, folder = store.recorder(RunHead(run, "s1")), Folder()
+        for event in (
+            events.RunStarted("m", run_id=run),
+            events.MessageAdded(user("go"), run_id=run),
+            events.Usage(Usage(3, 4, usd=usd), run_id=run),
+            events.RunFinished("done", Usage(3, 4, usd=usd), run_id=run),
+        ):
+            folder.feed(event)
+            recorder.keep(event, folder)
+        kept = store.runs.get(run)
+        assert kept is not None
+        assert kept.usage.usd == usd
+
+
 async def test_changed_messages_keep_their_places_while_the_store_is_locked(store: Store) -> None:
     store.sessions.list()
     recorder, folder = store.recorder(RunHead("r1", "s1")), Folder()
