@@ -37,7 +37,7 @@ demo: $(STAMP) ## one agent, one real model, one notebook function: run it and r
 		--fallback replay:notebooks/cassettes/01_first_agent.json --output build/demo
 
 lab: $(STAMP) ## JupyterLab on the tutorials, with the sidebar
-	@$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) --notebook-dir=notebooks
 
 test: $(STAMP) system ## all tests: units, real kernels, a real browser, the tutorials
 	@$(BIN)/python -m pytest -n auto tests $(NBVAL) $(ARGS)

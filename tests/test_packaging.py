@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -41,6 +42,13 @@ def test_package_and_sidebar_have_one_version() -> None:
 def test_the_installed_package_is_this_one() -> None:
     assert distribution("agentnb").version == agentnb.__version__
     assert [each.value for each in entry_points(group="console_scripts", name="agentnb")] == ["agentnb.__main__:main"]
+
+
+def test_make_lab_finds_the_commands_of_the_virtual_environment() -> None:
+    if not shutil.which("make"):
+        pytest.skip("no make on this machine")
+    done = subprocess.run(["make", "-n", "lab"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert f'PATH="{ROOT}/.venv/bin:$PATH" .venv/bin/jupyter lab' in done.stdout
 
 
 def test_the_sidebar_is_installed_where_jupyterlab_looks() -> None:
