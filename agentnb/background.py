@@ -204,7 +204,8 @@ class BackgroundRuns:
     def find(self, run_id: str) -> BackgroundRun:
         """Raises UsageError where there is no such run."""
         if run_id not in self._runs:
-            known = f"There are {', '.join(self._runs)}." if self._runs else "There are none yet."
+            verb = "are" if len(self._runs) > 1 else "is only"
+            known = f"There {verb} {', '.join(self._runs)}." if self._runs else "There are none yet."
             raise UsageError(f"No background run is called {run_id!r}. {known} See %agent list")
         return self._runs[run_id]
 

@@ -145,6 +145,7 @@ def test_it_must_be_clear_which_run_is_stopped(notebook: Notebook) -> None:
     use(notebook, FOREVER, FOREVER, pace=0.05)
     assert notebook.says("%agent stop") == "No run goes on in the background."
     notebook.run("%%agent --bg\nGo", "a")
+    assert "'7'. There is only 1." in notebook.fails("%agent stop 7")
     notebook.run("%%agent --bg\nGo", "b")
     assert notebook.fails("%agent stop") == snapshot(
         "UsageError: Several runs go on: 1, 2. Say which, or %agent stop all."
