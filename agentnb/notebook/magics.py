@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, no_var_expand
 
 from agentnb.bridge import Foreground
+from agentnb.errors import AgentnbError
 from agentnb.notebook import (
     attended,
     background,
@@ -111,15 +112,19 @@ class AgentMagics(Magics):
         """The run of a cell; None where the cell does not wait for one."""
         extra = self._extra_names()
         turns = self.background.turns() if order.options.has("bg") else None
-        run = cell.CellRun(
-            self.workspace,
-            order,
-            cell=self.cell_id,
-            label=label,
-            extra=extra,
-            asking=self._asking,
-            foreground=turns,
-        )
+        try:
+            run = cell.CellRun(
+                self.workspace,
+                order,
+                cell=self.cell_id,
+                label=label,
+                extra=extra,
+                asking=self._asking,
+                foreground=turns,
+            )
+        except AgentnbError as error:  # it may quote what a variable holds, and stays in the notebook
+            error.args = tuple(self.workspace.mask(arg) if isinstance(arg, str) else arg for arg in error.args)
+            raise
         if order.options.has("dry-run"):
             show.dry_run(run)
             return None

@@ -28,7 +28,7 @@ from agentnb.models.estimate import estimate
 from agentnb.notebook.tables import Table
 from agentnb.notebook.told import context_lines
 from agentnb.render import calls
-from agentnb.render.terminal import clean
+from agentnb.render.terminal import clean, visible
 
 if TYPE_CHECKING:
     from agentnb.notebook.cell import CellRun
@@ -79,7 +79,8 @@ def dry_run(run: CellRun) -> None:
         parts.append(_part(f"answer as {request.output.name}", schema))
     if given := request.options.given():
         parts.append(_part("options", json.dumps(given, default=str, ensure_ascii=False)))
-    text(run.mask("\n\n".join([*parts, *(f"cut: {cut}" for cut in run.filled.cuts)])))
+    # What a variable holds may drive a terminal, and may hide words.
+    text(visible(run.mask("\n\n".join([*parts, *(f"cut: {cut}" for cut in run.filled.cuts)]))))
 
 
 def _head(run: CellRun, tokens: int) -> str:

@@ -284,3 +284,17 @@ def test_a_format_still_wins_over_the_schema(notebook: Notebook) -> None:
     use(notebook, OSLO, OSLO)
     assert "```json" in str(notebook.run("%%agent --schema City\nWhich?").mime("text/markdown")[0])
     assert "```json" not in str(notebook.run("%%agent --schema City -f text\nWhich?").displays)
+
+
+@pytest.mark.parametrize("line", ["\n{{int(KEY)}}", " --dry-run\n{{ {}[KEY] }}", " --schema {}[KEY]\nHi"])
+def test_a_placeholder_that_fails_quotes_no_secret(notebook: Notebook, line: str) -> None:
+    notebook.workspace.mask.add("hunter2-hunter2")
+    notebook.run("KEY = 'hunter2-hunter2'")
+    ran = notebook.run(f"%%agent{line}")
+    assert "[key]" in str(ran.error)
+    assert "hunter2" not in ran.everything()
+
+
+def test_a_dry_run_shows_what_would_drive_a_terminal(notebook: Notebook) -> None:
+    notebook.run("page = '\\x1b[2Jgone'")
+    assert "␛[2Jgone" in notebook.says("%%agent --dry-run\n{{page}}")
