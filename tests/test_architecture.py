@@ -60,7 +60,7 @@ models: anthropic_blocks attempt canonical cards dashscope_growth decision docum
   ollama_request ollama_stream openai_options openai_stream pictures providers responses_stream settings < \
   anthropic credentials dashscope_request entries gemini media ollama openai_request responses_request < dashscope \
   keybook openai_chat responses < dialects keys < listing remote < resolve
-store: bodies migrations owners < database < memory records rescue runs sessions < finding moved \
+store: bodies infos migrations owners < database < memory records rescue runs sessions < finding moved \
   recording stored < moving < .
 ledger
 paused

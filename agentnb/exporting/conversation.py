@@ -12,8 +12,8 @@ from agentnb.masking import mask_message
 from agentnb.messages import Audio, File, Image, Message, ToolResult
 from agentnb.render import Provenance
 from agentnb.store import Store
+from agentnb.store.infos import SessionInfo
 from agentnb.store.runs import StoredRun
-from agentnb.store.sessions import SessionInfo
 from agentnb.transcript import ToolRun, Transcript
 
 _OF_SESSION = "WHERE id IN (SELECT run FROM turns WHERE session = ? AND gone IS NULL)"

@@ -10,8 +10,8 @@ from pathlib import PurePath
 from agentnb.notebook.tables import Table
 from agentnb.prompting.plain import moment, plural, size
 from agentnb.store.finding import BEGIN, END, Artifact, Found
+from agentnb.store.infos import SessionInfo, Status
 from agentnb.store.memory import MemoryEntry
-from agentnb.store.sessions import SessionInfo, Status
 
 #: What a person reads of a status.
 STATUS: Mapping[Status, str] = {

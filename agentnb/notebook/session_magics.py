@@ -14,7 +14,8 @@ from agentnb.notebook.errand import wait_for
 from agentnb.notebook.session_memory import remembered, summarized
 from agentnb.notebook.session_orders import FLAGS, HELP, VERBS, SessionOrder, number, read
 from agentnb.render.terminal import one_line
-from agentnb.store.sessions import KEPT_DAYS, SessionInfo
+from agentnb.store.infos import SessionInfo
+from agentnb.store.sessions import KEPT_DAYS
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from agentnb.session import Session
 from agentnb.workspace import Workspace
 
 if TYPE_CHECKING:
-    from agentnb.store.sessions import SessionInfo
+    from agentnb.store.infos import SessionInfo
 
 #: So many sessions, those used last, are known by their titles.
 _BY_TITLE = 2000

@@ -48,7 +48,8 @@ class Memory:
         """The newest summary; None where there is none."""
         with self._database.reading() as db:
             row = db.execute(
-                "SELECT version, upto, text, created FROM summaries WHERE session = ? ORDER BY version DESC LIMIT 1",
+                """SELECT version, upto, text, created FROM summaries WHERE session = ? AND gone IS NULL
+                   ORDER BY version DESC LIMIT 1""",
                 (session,),
             ).fetchone()
         return Summary(*row) if row else None
@@ -57,9 +58,12 @@ class Memory:
         """Keep a new summary and what is worth keeping, both or neither. An entry that is there already stays."""
         now, text = time.time(), self._written(text)
         with self._database.writing() as db:
-            last = self.summary(session)
-            made = Summary(last.version + 1 if last else 1, upto, text, now)
-            db.execute("INSERT INTO summaries VALUES (?, ?, ?, ?, ?)", (session, made.version, upto, text, now))
+            (last,) = db.execute("SELECT max(version) FROM summaries WHERE session = ?", (session,)).fetchone()
+            made = Summary((last or 0) + 1, upto, text, now)
+            db.execute(
+                "INSERT INTO summaries(session, version, upto, text, created) VALUES (?, ?, ?, ?, ?)",
+                (session, made.version, upto, text, now),
+            )
             known = {(each.type, each.content) for each in self.entries(session)}
             for each in (replace(entry, content=self._written(entry.content)) for entry in entries):
                 if (each.type, each.content) not in known:

@@ -78,8 +78,13 @@ def _shelf(db: sqlite3.Connection) -> None:
     )
 
 
+def _taken_back(db: sqlite3.Connection) -> None:
+    """A summary of turns that were taken back is `gone` with them, and comes again with them."""
+    _each(db, "ALTER TABLE summaries ADD COLUMN gone REAL")
+
+
 #: In order; the number of a step is its place, from 1 on.
-MIGRATIONS: Sequence[Migration] = (_conversations, _words, _shelf)
+MIGRATIONS: Sequence[Migration] = (_conversations, _words, _shelf, _taken_back)
 
 
 def _each(db: sqlite3.Connection, *statements: str) -> None:

@@ -49,7 +49,9 @@ class Moving:
                 "SELECT run, cell, gone FROM turns WHERE session = ? ORDER BY position", (session_id,)
             ).fetchall()
             summaries = db.execute(
-                "SELECT version, upto, text, created FROM summaries WHERE session = ? ORDER BY version", (session_id,)
+                """SELECT version, upto, text, created FROM summaries WHERE session = ? AND gone IS NULL
+                   ORDER BY version""",
+                (session_id,),
             ).fetchall()
             memories = db.execute(
                 """SELECT type, content, confidence, turn, created FROM memories
@@ -171,7 +173,10 @@ class Moving:
             names = self._insert_runs(moved.runs, moved)
             for summary in moved.summaries:
                 values = (moved.id, summary.version, summary.upto, self._mask(summary.text), summary.created)
-                db.execute("INSERT OR IGNORE INTO summaries VALUES (?, ?, ?, ?, ?)", values)
+                db.execute(
+                    "INSERT OR IGNORE INTO summaries(session, version, upto, text, created) VALUES (?, ?, ?, ?, ?)",
+                    values,
+                )
             for entry in moved.memories:
                 db.execute(
                     "INSERT INTO memories(session, type, content, confidence, turn, created) VALUES (?, ?, ?, ?, ?, ?)",

@@ -4,55 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal
 
 from agentnb import codec
 from agentnb.errors import UsageError
 from agentnb.session import checked_id, new_id
 from agentnb.store.database import Database
+from agentnb.store.infos import Place, SessionInfo, Status
 
 if TYPE_CHECKING:
     import sqlite3
 
-Status: TypeAlias = Literal["streaming", "done_unread", "error_unread", "idle"]
 #: Days for which a session that was removed can be brought back.
 KEPT_DAYS = 30
 _TITLE_CHARS = 100
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """A session without what was said in it. Times are in seconds since 1970; `tokens` is what its last request and
-    answer took, `preview` how its first prompt begins."""
-
-    id: str
-    title: str
-    titled_by: str
-    notebook: str | None
-    forked_from: str | None
-    created: float
-    updated: float
-    tokens: int
-    turns: int
-    status: Status
-    preview: str
-    deleted: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What a person calls it by: its title, else how it begins."""
-        return self.title or self.preview or self.id
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A turn as a session has it: which run stands where, for which cell, and whether that has ended."""
-
-    position: int
-    run: str
-    cell: str | None
-    ended: bool
 
 
 class Sessions:
@@ -160,7 +125,8 @@ class Sessions:
                 [(made, each.position, each.run, each.cell) for each in kept],
             )
             db.execute(
-                """INSERT INTO summaries SELECT ?, version, upto, text, created FROM summaries
+                """INSERT INTO summaries(session, version, upto, text, created)
+                   SELECT ?, version, upto, text, created FROM summaries
                    WHERE session = ? AND upto <= ?""",
                 (made, origin.id, len(kept)),
             )
@@ -176,28 +142,38 @@ class Sessions:
         """Take back all turns but the first `keep`; gives how many. `unrevoke` brings them again."""
         gone = self.places(session_id)[keep:]
         if gone:
+            now = time.time()
             with self._database.writing() as db:
                 db.execute(
                     "UPDATE turns SET gone = ? WHERE session = ? AND position >= ? AND gone IS NULL",
-                    (time.time(), session_id, gone[0].position),
+                    (now, session_id, gone[0].position),
                 )
-                db.execute("DELETE FROM summaries WHERE session = ? AND upto > ?", (session_id, keep))
+                db.execute(
+                    "UPDATE summaries SET gone = ? WHERE session = ? AND upto > ? AND gone IS NULL",
+                    (now, session_id, keep),
+                )
                 db.execute(
                     "UPDATE memories SET deleted = ? WHERE session = ? AND turn >= ? AND deleted IS NULL",
-                    (time.time(), session_id, keep),
+                    (now, session_id, keep),
                 )
-                db.execute("UPDATE sessions SET updated = ? WHERE id = ?", (time.time(), session_id))
+                db.execute("UPDATE sessions SET updated = ? WHERE id = ?", (now, session_id))
         return len(gone)
 
     def unrevoke(self, session_id: str) -> int:
-        """Bring back what was taken back last; gives how many turns."""
+        """Bring back what was taken back last; gives how many turns. A cell that ran again since keeps its new one."""
         with self._database.writing() as db:
             (when,) = db.execute("SELECT max(gone) FROM turns WHERE session = ?", (session_id,)).fetchone()
-            if when is None:
+            if when is None or when < 0:  # below 0: turns whose cells have run again
                 return 0
-            db.execute("UPDATE memories SET deleted = NULL WHERE session = ? AND deleted >= ?", (session_id, when))
-            brought = db.execute("UPDATE turns SET gone = NULL WHERE session = ? AND gone = ?", (session_id, when))
-            return brought.rowcount
+            db.execute("UPDATE memories SET deleted = NULL WHERE session = ? AND deleted = ?", (session_id, when))
+            db.execute("UPDATE summaries SET gone = NULL WHERE session = ? AND gone = ?", (session_id, when))
+            brought = db.execute(
+                """UPDATE turns SET gone = NULL WHERE session = ?1 AND gone = ?2 AND coalesce(cell, '') NOT IN
+                   (SELECT cell FROM turns WHERE session = ?1 AND gone IS NULL AND cell IS NOT NULL)""",
+                (session_id, when),
+            ).rowcount
+            db.execute("UPDATE turns SET gone = -gone WHERE session = ? AND gone = ?", (session_id, when))
+            return brought
 
     def places(self, session_id: str) -> Sequence[Place]:
         """The turns in order, without what was said."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from agentnb.errors import StoreError
 from agentnb.messages import Message
 from agentnb.session import Session, Turn
+from agentnb.store.infos import Place
 from agentnb.store.runs import Runs
-from agentnb.store.sessions import Place, Sessions
+from agentnb.store.sessions import Sessions
 from agentnb.transcript import Transcript
 
 

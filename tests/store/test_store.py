@@ -209,3 +209,31 @@ def test_search_finds_words_in_sessions_as_they_are_now(store: Store, say: Say) 
     assert not store.findings.search("gentoo")
     with pytest.raises(UsageError, match="Say what to look for"):
         store.findings.search("***")
+
+
+def test_a_summary_goes_and_comes_with_its_turns(store: Store, say: Say) -> None:
+    for number in range(4):
+        say("s1", f"r{number}", f"p{number}", f"a{number}")
+    store.memory.summarize("s1", "of the first", 1)
+    store.memory.summarize("s1", "of three", 3)
+    store.sessions.revoke("s1", 2)
+    kept = store.memory.summary("s1")
+    assert kept is not None
+    assert (kept.version, kept.text) == (1, "of the first")
+    store.sessions.unrevoke("s1")
+    again = store.memory.summary("s1")
+    assert again is not None
+    assert (again.version, again.text) == (2, "of three")
+    store.sessions.revoke("s1", 2)
+    assert store.memory.summarize("s1", "anew", 1).version == 3
+
+
+def test_a_cell_that_ran_again_after_a_revoke_keeps_its_new_turn(store: Store, say: Say) -> None:
+    say("s1", "r1", "one", "1", cell="a")
+    say("s1", "r2", "two", "2", cell="b")
+    say("s1", "r3", "three", "3", cell="c")
+    store.sessions.revoke("s1", 1)
+    say("s1", "r4", "two again", "2!", cell="b")
+    assert store.sessions.unrevoke("s1") == 1
+    assert texts(store, "s1") == ["one", "1", "three", "3", "two again", "2!"]
+    assert store.sessions.unrevoke("s1") == 0
