@@ -41,7 +41,7 @@ def test_a_saved_notebook_is_replayed_in_a_new_kernel_on_another_model(
         listed = kernel.ok("%agent replay list")
         assert "fake:a.json  How many rows has {{name}}?" in listed.mime("text/plain")[0]
         shown = kernel.ok("%agent replay -m fake:b.json")
-        assert "Replays In [4] on fake:b.json: How many rows has penguins?" in shown.stdout
+        assert "Replays In [4] on fake:b.json: How many rows has {{name}}?" in shown.stdout
         assert shown.mime("text/markdown") == ["It has three hundred rows."]
         assert shown.outputs[-1]["text/plain"].endswith("It has [-344-] {+three hundred+} rows.")  # type: ignore[attr-defined]  # JSON
         assert kernel.value("_.same, _.before.text, _.after.text") == (
