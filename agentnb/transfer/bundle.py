@@ -159,6 +159,7 @@ def _records(
             ]
         for each in fresh:
             store.records.put(kind, name, each.body, created=each.created)
+        report.variables += [name] if fresh and kind == "env" else []
         (report.same if not fresh else report.changed if ours else report.new)[kind] += 1
         if fresh and ours:
             report.note(f"{kind.replace('_', ' ')} {name}: what came in is now the newest version; the others stay.")

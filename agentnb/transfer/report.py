@@ -38,6 +38,8 @@ class Report:
     same: Counter[str] = field(default_factory=Counter)
     changed: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    #: Variables that kernels get from now on: whoever brings them in must know of each.
+    variables: list[str] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         """Say something once."""
@@ -53,6 +55,9 @@ class Report:
             yield f"Beside what is there, as a new version or a copy: {changed}"
         if same := _listed(self.same):
             yield f"There already: {same}"
+        if self.variables:
+            names = clean(", ".join(sorted(set(self.variables))))
+            yield f"Every kernel has these variables from now on: {names}. %agentenv rm NAME forgets one."
         yield from self.notes
 
     def __str__(self) -> str:

@@ -63,6 +63,8 @@ def put_record(store: Store, record: NewRecord, report: Report) -> None:
         report.same[record.kind] += 1
         return
     made = store.records.put(record.kind, record.name, body, created=record.created)
+    if record.kind == "env":
+        report.variables.append(record.name)
     if last is None:
         report.new[record.kind] += 1
         return

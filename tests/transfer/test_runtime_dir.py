@@ -304,3 +304,10 @@ def test_a_place_that_is_none_is_said_in_one_line(store: Store, tmp_path: Path) 
     (tmp_path / "full" / "x").touch()
     with pytest.raises(UsageError, match="nothing is overwritten"):
         export_directory(store, tmp_path / "full")
+
+
+def test_variables_that_kernels_get_from_now_on_are_named(store: Store, tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "theirs", {"env.json": {"OPENAI_BASE_URL": "https://example.com", "A": "1"}})
+    said = str(import_directory(store, folder))
+    assert "Every kernel has these variables from now on: A, OPENAI_BASE_URL. %agentenv rm NAME forgets one." in said
+    assert "Every kernel" not in str(import_directory(store, folder))
