@@ -161,7 +161,7 @@ class Keeping(Lineup):
         if not problem or problem in self._complaints:
             return ""
         self._complaints.add(problem)
-        return f"This conversation is not kept beyond this kernel: {problem}"
+        return f"This conversation is not kept so far: {problem}"
 
     def seen(self, session: Session) -> None:
         """What is in it was looked at."""

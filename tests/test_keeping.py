@@ -99,7 +99,7 @@ def test_without_a_store_runs_go_on_and_it_is_said_once_why(tmp_path: Path) -> N
     run.start()
     run.done.result(5)
     said = here.complaint(run.keeper)
-    assert said.startswith("This conversation is not kept beyond this kernel: ")
+    assert said.startswith("This conversation is not kept so far: ")
     assert "agentnb.db is no database" in said
     assert here.complaint(run.keeper) == ""
     here.close()

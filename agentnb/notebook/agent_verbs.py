@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from agentnb.agents import SavedAgent, checked_name, problems
 from agentnb.context.choosing import mode_named
@@ -13,6 +14,7 @@ from agentnb.models.options import PRIVATE
 from agentnb.notebook import agent_files, casting, orders
 from agentnb.notebook.options import Option, Parsed, parse, usage
 from agentnb.notebook.tables import Table
+from agentnb.prompting.plain import moment
 from agentnb.render.terminal import clean, one_line
 from agentnb.workspace import Workspace
 
@@ -229,7 +231,10 @@ def _get(workspace: Workspace, name: str) -> SavedAgent:
 
 def _moment(saved: SavedAgent) -> str:
     """When it was changed, as people write it."""
-    return (saved.last_modified or "")[:16].replace("T", " ")
+    try:
+        return moment(datetime.fromisoformat(saved.last_modified or "").timestamp())
+    except (ValueError, OverflowError):  # of an agent that came from elsewhere
+        return ""
 
 
 def _summary(saved: SavedAgent) -> str:

@@ -105,7 +105,7 @@ class SessionMagics(Magics):
         try:
             info = self._info()
         except StoreError as error:  # one can still talk in it
-            return f"{here}\nIt is not kept beyond this kernel: {error}"
+            return f"{here}\nIt is not kept so far: {error}"
         if info is None:
             return here
         where = session_lists.of_notebook(info.notebook, self.workspace.notebook)

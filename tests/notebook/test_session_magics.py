@@ -326,9 +326,7 @@ def test_tab_offers_verbs_flags_ids_and_titles(book: Notebook) -> None:
 
 def test_where_nothing_can_be_kept_one_talks_on_and_is_told(book: Notebook, tmp_path: Path) -> None:
     (tmp_path / "agentnb.db").write_bytes(b"no database " * 500)
-    assert re.fullmatch(
-        r"ID · 0 turns\nIt is not kept beyond this kernel: .*agentnb.db.*", shown(book.says("%session new"))
-    )
+    assert re.fullmatch(r"ID · 0 turns\nIt is not kept so far: .*agentnb.db.*", shown(book.says("%session new")))
     assert book.run("%%agent\nhi", "a").text.startswith("answer 1")
     assert shown(book.says("%session")).startswith("ID · 1 turn\n")
     assert "agentnb.db" in book.fails("%session list")
