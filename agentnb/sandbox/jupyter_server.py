@@ -105,8 +105,18 @@ class _Ending:
     def __init__(self) -> None:
         self.reply: JSONObject | None = None
         self.died = ""
+        self._heard = False
         self._idle = False
         self._lost_at = 0.0
+
+    @property
+    def why(self) -> str:
+        """Why it is no end as it should be; empty where it is."""
+        # What a kernel says before its server has joined it again after a restart, nobody hears.
+        unheard = self.reply is not None and not self._heard
+        return self.died or (
+            "its kernel was restarted meanwhile, what it said is lost; run it again" if unheard else ""
+        )
 
     @property
     def over(self) -> bool:
@@ -117,6 +127,7 @@ class _Ending:
 
     def takes(self, kind: str, content: JSONObject) -> bool:
         """Whether this message is about the end; others are for whoever listens."""
+        self._heard = self._heard or kind not in ("", "execute_reply")
         match kind:
             case "execute_reply":
                 self.reply, self._lost_at = content, time.monotonic() + 1
@@ -181,8 +192,8 @@ class RemoteKernel:
                 # Nobody reads on: what runs is stopped, and its messages go with the connection.
                 stop.ask("Interrupted", "stopped by the person")
                 await asyncio.shield(self._abandon())
-        if ending.died:
-            yield "died", {"why": ending.died}
+        if ending.why:
+            yield "died", {"why": ending.why}
         if stop.reason is not None:
             yield "stopped", {"name": stop.reason[0], "message": stop.reason[1]}
         yield "execute_reply", ending.reply or {}
