@@ -265,7 +265,10 @@ def _run_here(work: Coroutine[object, object, T]) -> T:
         return asyncio.run(work)
     import nest_asyncio2  # type: ignore[import-untyped]  # it ships no types
 
+    run = asyncio.run
     nest_asyncio2.apply(loop)
+    # Only this loop needs it: its `asyncio.run` would leave the loops of everybody else open.
+    asyncio.run = run
     return loop.run_until_complete(work)
 
 

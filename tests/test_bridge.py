@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 
 import pytest
 
+from agentnb import bridge
 from agentnb.bridge import Foreground, going
 from agentnb.errors import RunInterrupted, ToolError
 from agentnb.jobs import Job, LoopThread, T
@@ -182,3 +183,10 @@ def test_whatever_ends_the_attendance_stops_the_job(background: LoopThread) -> N
         raise ZeroDivisionError
     with pytest.raises(RunInterrupted):
         job.done.result(5)
+
+
+@pytest.mark.anyio
+async def test_a_blocked_cell_leaves_the_loops_of_others_alone() -> None:
+    before = asyncio.run
+    bridge._run_here(asyncio.sleep(0))
+    assert asyncio.run is before
