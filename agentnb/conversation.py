@@ -9,19 +9,27 @@ from agentnb.messages import Message, Text, ToolCall
 
 
 def answered(conversation: Sequence[Message]) -> tuple[Message, ...]:
-    """The conversation with an answer to every tool call: providers refuse one that leaves a call open."""
+    """The conversation with an answer to every tool call: providers refuse one that leaves a call open.
+
+    The results of one message's calls stay in one message.
+    """
     out: list[Message] = []
     for at, message in enumerate(conversation):
+        if message.role == "tool" and at and conversation[at - 1].calls:
+            continue  # it came with the calls that it answers
         out.append(message)
-        if not message.calls:
-            continue
-        following = conversation[at + 1] if at + 1 < len(conversation) else None
-        given = following.content if following is not None and following.role == "tool" else ()
-        have = {block.call_id for block in given if isinstance(block, messages.ToolResult)}
-        missing = tuple(_unanswered(call) for call in message.calls if call.id not in have)
-        if missing:
-            out.append(Message("tool", missing))
+        if message.calls:
+            following = conversation[at + 1] if at + 1 < len(conversation) else None
+            out.append(_results(message, following if following and following.role == "tool" else None))
     return tuple(out)
+
+
+def _results(asked: Message, given: Message | None) -> Message:
+    """The results of a message's calls: those that were given, and one for each call that got none."""
+    content = given.content if given is not None else ()
+    have = {block.call_id for block in content if isinstance(block, messages.ToolResult)}
+    missing = tuple(_unanswered(call) for call in asked.calls if call.id not in have)
+    return given if given is not None and not missing else Message("tool", (*content, *missing))
 
 
 def unanswered(conversation: Sequence[Message]) -> tuple[ToolCall, ...]:
