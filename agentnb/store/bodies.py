@@ -76,6 +76,14 @@ def keep_blob(db: sqlite3.Connection, data: bytes) -> str:
     return digest
 
 
+def keep_artifact(
+    db: sqlite3.Connection, session: str, name: str, data: bytes, media_type: str | None, created: float
+) -> None:
+    """Keep a file with a session, in place of one of that name."""
+    values = session, name, keep_blob(db, data), media_type, created
+    db.execute("INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?)", values)
+
+
 def _words(message: Message) -> Iterator[str]:
     for block in message.content:
         match block:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentnb import codec
 from agentnb.errors import UsageError
-from agentnb.store.bodies import keep_blob
 from agentnb.store.database import Database
 from agentnb.store.sessions import Sessions
 
@@ -74,14 +72,6 @@ class Findings:
                 (session,),
             ).fetchall()
         return [Artifact(*row) for row in rows]
-
-    def keep_artifact(self, session: str, name: str, data: bytes, media_type: str | None = None) -> None:
-        """Keep a file with a session, in place of one of that name."""
-        with self._database.writing() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?)",
-                (session, name, keep_blob(db, data), media_type, time.time()),
-            )
 
     def artifact(self, session: str, name: str) -> bytes:
         """What is in a file of a session. Raises UsageError where there is none."""

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from agentnb import codec
 from agentnb.masking import mask_message
 from agentnb.session import checked_id
-from agentnb.store.bodies import keep_blob
+from agentnb.store.bodies import keep_artifact
 from agentnb.store.database import Database
 from agentnb.store.memory import MemoryEntry, Summary
 from agentnb.store.moved import Arrived, MovedArtifact, MovedRun, MovedSession, MovedTurn, Said
@@ -183,11 +183,7 @@ class Moving:
                     (moved.id, entry.type, self._mask(entry.content), entry.confidence, entry.turn, entry.created),
                 )
             for artifact in moved.artifacts:
-                kept = keep_blob(db, artifact.data)
-                db.execute(
-                    "INSERT OR REPLACE INTO artifacts VALUES (?, ?, ?, ?, ?)",
-                    (moved.id, artifact.name, kept, artifact.media_type, artifact.created),
-                )
+                keep_artifact(db, moved.id, artifact.name, artifact.data, artifact.media_type, artifact.created)
             db.executemany(
                 "UPDATE turns SET run = ? WHERE session = ? AND run = ?",
                 [(new, moved.id, old) for old, (new, _) in names.items() if new != old],

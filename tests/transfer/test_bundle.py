@@ -16,6 +16,7 @@ from agentnb.masking import Mask
 from agentnb.messages import Data, File, Image, Message, Text, Thinking, ToolCall, ToolResult, Usage, user
 from agentnb.session import RunHead
 from agentnb.store import Store
+from agentnb.store.bodies import keep_artifact
 from agentnb.store.memory import MemoryEntry
 from agentnb.store.moved import MovedRun, MovedSession, MovedTurn, Said
 from agentnb.store.runs import StoredRun
@@ -67,7 +68,8 @@ def full(store: Store) -> Store:
     store.sessions.fork("s1", 1)
     store.sessions.revoke("s1", 1)
     store.memory.summarize("s1", "short", 1, [MemoryEntry("fact", "is so")])
-    store.findings.keep_artifact("s1", "plots/a.png", PICTURE, "image/png")
+    with store.database.writing() as db:
+        keep_artifact(db, "s1", "plots/a.png", PICTURE, "image/png", 1.0)
     store.moving.put_loose([run("alone", user("q"), session=None)])
     for content in ("a", "b", "c"):
         store.records.put("template", "t", {"content": content})
